@@ -1,0 +1,49 @@
+# Two targets a newcomer needs: `make demo` and `make test`. Both set up what they use.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOWEST := .venv-lowest/bin
+PIP := --disable-pip-version-check --quiet
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/core
+	$(BIN)/avmit demo --out demo/avmit
+	$(BIN)/avmit info demo/avmit
+
+test: lint .venv-lowest/done
+	$(BIN)/python -m pytest -n auto
+	$(LOWEST)/python -m pytest -n auto -m datasets_versions
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/load.py
+
+clean:
+	rm -rf .venv .venv-lowest demo build dist *.egg-info
+
+# The newest release of everything, core dependencies only.
+.venv/core: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install $(PIP) -e .
+	touch $@
+
+# What development needs on top.
+.venv/dev: pyproject.toml constraints-dev.txt .venv/core
+	$(BIN)/pip install $(PIP) -c constraints-dev.txt -e '.[dev]'
+	touch $@
+
+# The oldest datasets that is supported, in an environment of its own.
+.venv-lowest/done: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	$(LOWEST)/pip install $(PIP) -e . 'datasets==3.6.0' pytest pytest-xdist hypothesis
+	touch $@

@@ -1,0 +1,393 @@
+"""AVMIT, Audiovisual Moments in Time, as a Hugging Face `datasets` builder.
+
+57,177 three-second videos, each rated by three people or more for whether its audiovisual
+action is there and prominent; 960 of them, 60 in each of 16 classes, are the test set; and two
+sets of ready-made embeddings of every video. Paper: https://arxiv.org/abs/2308.09685.
+
+The file stands alone: `datasets` < 4 loads it as a script, every version can import it.
+
+    >>> import avmit
+    >>> ds = avmit.load("yamnet_effnet", "train", columns=["audio", "visual", "label"])
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import datasets
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+__version__ = "0.1.0"
+
+HOMEPAGE = "https://github.com/mjoannou/audiovisual-moments-in-time"
+CITATION = """\
+@misc{joannou2023avmit,
+  title = {Audiovisual Moments in Time: A Large-Scale Annotated Dataset of Audiovisual Actions},
+  author = {Joannou, Michael and Rotshtein, Pia and Noppeney, Uta},
+  year = {2023},
+  eprint = {2308.09685},
+  archivePrefix = {arXiv},
+}
+"""
+DESCRIPTION = (
+    "Audiovisual Moments in Time: three-second videos rated for whether their audiovisual action "
+    "is present and prominent, a test set of 16 classes of 60 videos, and audio and visual "
+    "embeddings of every video."
+)
+
+RATINGS_CONFIGS = ("raw_ratings", "ratings", "test_set")
+EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
+"""Audio and visual width of the published embeddings: VGGish and VGG16, YAMNet and EfficientNetB0
+(the encoders' own output widths, arXiv 2308.09685)."""
+
+DEFAULT_FOLDER = "avmit"
+_SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HOW_TO_GET_ONE = (
+    "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
+    "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
+)
+
+
+class AvmitError(Exception):
+    """What the user can mend; its text is one line: what is wrong, where, and what to do."""
+
+
+def embedding_features(
+    audio_dim: Optional[int], visual_dim: Optional[int], labels: Sequence[str]
+) -> datasets.Features:
+    """Return the columns of an embedding config.
+
+    `audio` has shape (T_a, audio_dim) and `visual` (T_v, visual_dim), both float32, T varying from
+    row to row; a width of None leaves the column out. `label` is an index into `labels`, the sorted
+    AVMIT labels of video_ratings.csv; `r1`, `r2` and `r3` count the ratings of that value.
+    """
+    columns = {
+        "filename": datasets.Value("string"),
+        "label": datasets.ClassLabel(names=list(labels)),
+        "MIT_label": datasets.Value("string"),
+        "r1": datasets.Value("int64"),
+        "r2": datasets.Value("int64"),
+        "r3": datasets.Value("int64"),
+        "video_location": datasets.Value("string"),
+        "tfrecord_filename": datasets.Value("string"),
+    }
+    for name, dim in (("audio", audio_dim), ("visual", visual_dim)):
+        if dim is not None:
+            columns[name] = datasets.Sequence(
+                datasets.Sequence(datasets.Value("float32"), length=dim)
+            )
+    return datasets.Features(columns)
+
+
+def ratings_features(config: str) -> datasets.Features:
+    """Return the columns of `raw_ratings`, `ratings` or `test_set`: those of its CSV, in order."""
+    video = ["AVMIT_label", "MIT_label", "video_location"]
+    columns = {
+        "raw_ratings": ["filename", *video, "rating"],
+        "ratings": ["filename", "r1", "r2", "r3", *video, "tfrecord_filename"],
+        "test_set": ["filename", *video, "new_filename", "tfrecord_filename"],
+    }[config]
+    integers = {"rating", "r1", "r2", "r3"}
+    return datasets.Features(
+        {name: datasets.Value("int64" if name in integers else "string") for name in columns}
+    )
+
+
+@dataclass
+class AVMITConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """One config of the package; `columns`, if given, are the only ones read, in that order."""
+
+    columns: Optional[list[str]] = None
+
+
+class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
+    """Reads one config of a hub package, the folder that `avmit convert` and `avmit extract` write.
+
+    `data_dir` is that folder, or the id of a dataset repository on the Hub; without it, the folder
+    in the environment variable AVMIT_HOME, then ./avmit. `config_name` is any folder in it: the
+    built-in configs and every other embedding config load the same way.
+
+    Raises:
+        AvmitError: no package there, no such config or column, or a shard is missing.
+    """
+
+    VERSION = datasets.Version(__version__)
+    BUILDER_CONFIG_CLASS = AVMITConfig
+    BUILDER_CONFIGS = [  # noqa: RUF012 - the name and kind that datasets expects
+        AVMITConfig(name=name) for name in (*RATINGS_CONFIGS, *EMBEDDING_DIMS)
+    ]
+    DEFAULT_CONFIG_NAME = "ratings"
+
+    def __init__(
+        self,
+        cache_dir: Optional[str] = None,
+        *,
+        config_name: Optional[str] = None,
+        data_dir: Optional[str] = None,
+        data_files: Any = None,
+        **kwargs: Any,
+    ):
+        name = config_name or self.DEFAULT_CONFIG_NAME
+        if data_files is None:
+            package = find_package(data_dir)
+            data_files = shard_files(package, name, token=kwargs.get("token"))
+        if name not in self.builder_configs:
+            # datasets accepts a name that is not built in only from a builder that has no list.
+            self.BUILDER_CONFIGS = []
+        super().__init__(cache_dir, config_name=name, data_files=data_files, **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        first = next(file for files in self.config.data_files.values() for file in files)
+        features = _select(_read_features(first, self.token), self.config.columns)
+        return datasets.DatasetInfo(
+            description=DESCRIPTION, features=features, homepage=HOMEPAGE, citation=CITATION
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        files = dl_manager.download(self.config.data_files)
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"files": list(paths)})
+            for split, paths in files.items()
+        ]
+
+    def _generate_shards(self, files: list[str]) -> Iterator[str]:
+        yield from files
+
+    def _generate_tables(self, files: list[str]) -> Iterator[tuple[Any, pa.Table]]:
+        columns = self.config.columns
+        for file_index, file in enumerate(files):
+            # A local shard is mapped, so that the pages of columns not asked for are never read;
+            # elsewhere it must be this `open`, which datasets makes read remote files.
+            local = Path(file).is_file()
+            with pa.memory_map(file) if local else open(file, "rb") as source:  # noqa: PTH123
+                for batch_index, batch in enumerate(_read_batches(source, file, columns)):
+                    table = pa.Table.from_batches([batch])
+                    yield (
+                        (file_index, batch_index),
+                        datasets.table.table_cast(table, self.info.features.arrow_schema),
+                    )
+
+
+def load(
+    config: str = "ratings",
+    split: Optional[str] = None,
+    *,
+    data_dir: Optional[Union[str, os.PathLike[str]]] = None,
+    streaming: bool = False,
+    columns: Optional[Sequence[str]] = None,
+) -> Any:
+    """Load a config of a hub package.
+
+    Args:
+        config: `raw_ratings`, `ratings`, `test_set`, `vggish_vgg16`, `yamnet_effnet`, or any other
+            folder of the package.
+        split: `train`, `test`, or an expression such as `train[:10%]`; None for a dict of all.
+        data_dir: a package's folder or a Hub repository id; by default AVMIT_HOME, then ./avmit.
+        streaming: return iterable datasets, which hold one record batch in memory at a time.
+        columns: read only these, in this order.
+
+    Returns:
+        What `datasets.load_dataset` would: a Dataset or DatasetDict, or their iterable kinds.
+        A local package's uncompressed shards are memory-mapped where they lie, with no copy in a
+        cache; compressed ones, Parquet and the Hub's go through the cache of `datasets`.
+
+    Raises:
+        AvmitError: no package there, no such config, split or column, or a shard is missing.
+    """
+    package = find_package(data_dir)
+    names = None if columns is None else list(columns)
+    if not streaming and isinstance(package, Path):
+        mapped = _map_local(package, config, split, names)
+        if mapped is not None:
+            return mapped
+    builder = AVMIT(config_name=config, data_dir=str(package), columns=names)
+    if split is not None:
+        _check_split(split, list(builder.config.data_files), config)
+    if streaming:
+        return builder.as_streaming_dataset(split=split)
+    builder.download_and_prepare()
+    return builder.as_dataset(split=split)
+
+
+def find_package(data_dir: Optional[Union[str, os.PathLike[str]]] = None) -> Union[Path, str]:
+    """Return a package's folder as a Path, or a Hub repository id as a str.
+
+    Raises:
+        AvmitError: `data_dir`, or else AVMIT_HOME, or else ./avmit names neither.
+    """
+    given = data_dir if data_dir is not None else os.environ.get("AVMIT_HOME") or None
+    name = str(given) if given is not None else DEFAULT_FOLDER
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.absolute()
+    if given is not None and _REPO_ID.fullmatch(name):
+        return name
+    what = f"no AVMIT package at {name}" if given is not None else "no AVMIT package in ./avmit"
+    raise AvmitError(f"{what}: {_HOW_TO_GET_ONE}")
+
+
+def shard_files(package: Union[Path, str], config: str, token: Any = None) -> Any:
+    """Return a config's shards as a `DataFilesDict`, by split, in order.
+
+    Raises:
+        AvmitError: the config is not in the package, or a shard of it is missing.
+    """
+    if not isinstance(package, Path):
+        return _hub_shard_files(package, config, token)
+    folder = package / config
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    splits = _by_split(names, str(folder))
+    if not splits:
+        here = sorted(p.parent.name for p in package.glob("*/*-of-*") if _SHARD.fullmatch(p.name))
+        known = ", ".join(dict.fromkeys(here)) or "none"
+        raise AvmitError(f"no config '{config}' in {package}; there are: {known}")
+    files = {}
+    for split, shards in splits.items():
+        paths = [folder / shard for shard in shards]
+        # What datasets names its cache by: a rebuilt shard is never mistaken for the old one.
+        origin = [(str(path.stat().st_mtime_ns), str(path.stat().st_size)) for path in paths]
+        files[split] = datasets.data_files.DataFilesList([str(path) for path in paths], origin)
+    return datasets.data_files.DataFilesDict(files)
+
+
+def _hub_shard_files(repo_id: str, config: str, token: Any) -> Any:
+    fs, _ = fsspec.core.url_to_fs("hf://", token=token)
+    folder = f"datasets/{repo_id}/{config}"
+    try:
+        names = sorted(path.rsplit("/", 1)[1] for path in fs.ls(folder, detail=False))
+    except FileNotFoundError:
+        raise AvmitError(
+            f"no config '{config}' in '{repo_id}': no such folder here, and none in a dataset "
+            "repository of that name on the Hub (a private one needs `hf auth login`)"
+        ) from None
+    patterns = {
+        split: [f"hf://{folder}/{shard}" for shard in shards]
+        for split, shards in _by_split(names, repo_id).items()
+    }
+    return datasets.data_files.DataFilesDict.from_patterns(
+        patterns, download_config=datasets.DownloadConfig(token=token)
+    )
+
+
+def _by_split(names: list[str], where: str) -> dict[str, list[str]]:
+    """Group shard names by split, `train` first, and refuse a set with a gap."""
+    splits: dict[str, list[re.Match[str]]] = {}
+    for match in filter(None, map(_SHARD.fullmatch, names)):
+        splits.setdefault(match["split"], []).append(match)
+    for split, found in splits.items():
+        count = int(found[0]["count"])
+        missing = sorted(set(range(count)) - {int(match["index"]) for match in found})
+        if missing or len(found) != count:
+            gap = missing[0] if missing else count
+            raise AvmitError(
+                f"{where}: shard {gap} of {count} of split '{split}' is missing or stands twice; "
+                "bring the whole folder again"
+            )
+    order = sorted(splits, key=lambda split: (split != "train", split))
+    return {split: [match.string for match in splits[split]] for split in order}
+
+
+def _read_features(file: str, token: Any = None) -> datasets.Features:
+    """Read a shard's features from its schema, which holds the label names too."""
+    options = {"token": token} if file.startswith("hf://") else {}
+    with fsspec.open(file, "rb", **options) as source:
+        if file.endswith(".parquet"):
+            schema = pq.read_schema(source)
+        else:
+            schema = pa.ipc.open_stream(source).schema
+    return datasets.Features.from_arrow_schema(schema)
+
+
+def _read_batches(source: Any, file: str, columns: Optional[list[str]]) -> Iterator[pa.RecordBatch]:
+    if file.endswith(".parquet"):
+        yield from pq.ParquetFile(source).iter_batches(columns=columns)
+        return
+    schema = pa.ipc.open_stream(source).schema
+    source.seek(0)
+    included = None if columns is None else [schema.get_field_index(name) for name in columns]
+    options = pa.ipc.IpcReadOptions(included_fields=included)
+    for batch in pa.ipc.open_stream(source, options=options):
+        yield batch if columns is None else batch.select(columns)
+
+
+def _select(features: datasets.Features, columns: Optional[list[str]]) -> datasets.Features:
+    if columns is None:
+        return features
+    unknown = [name for name in columns if name not in features]
+    if unknown or not columns:
+        raise AvmitError(
+            f"no column {', '.join(unknown) or '()'}; there are: {', '.join(features)}"
+        )
+    return datasets.Features({name: features[name] for name in columns})
+
+
+def _check_split(split: str, splits: list[str], config: str) -> None:
+    unknown = set(re.findall(r"(?:^|\+)\s*(\w+)", str(split))) - {*splits, "all"}
+    if unknown:
+        raise AvmitError(
+            f"no split '{sorted(unknown)[0]}' in config '{config}'; there are: {', '.join(splits)}"
+        )
+
+
+def _map_local(
+    package: Path, config: str, split: Optional[str], columns: Optional[list[str]]
+) -> Any:
+    """Memory-map a config's shards; None where a shard would have to be decompressed first."""
+    files = shard_files(package, config)
+    if split is not None:
+        _check_split(split, list(files), config)
+    first = next(iter(files.values()))[0]
+    features = _select(_read_features(first), columns)
+    if any(_is_compressed(paths[0]) for paths in files.values()):
+        return None
+    info = datasets.DatasetInfo(
+        description=DESCRIPTION,
+        features=features,
+        homepage=HOMEPAGE,
+        citation=CITATION,
+        builder_name="avmit",
+        config_name=config,
+    )
+    mapped = datasets.DatasetDict()
+    for name, paths in files.items():
+        parts = [datasets.Dataset.from_file(path, split=name) for path in paths]
+        whole = datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+        chosen = whole if columns is None else whole.select_columns(columns)
+        chosen.info.update(info)
+        mapped[name] = chosen
+    if split is None:
+        return mapped
+    rows = {name: len(part) for name, part in mapped.items()}
+    instructions = datasets.ReadInstruction.from_spec(split).to_absolute(rows)
+    slices = [
+        mapped[part.splitname].select(range(part.from_ or 0, part.to or rows[part.splitname]))
+        for part in instructions
+    ]
+    return datasets.concatenate_datasets(slices) if len(slices) > 1 else slices[0]
+
+
+def _is_compressed(file: str) -> bool:
+    """Tell whether a shard's buffers are copies, which cannot be left in the file until needed."""
+    if file.endswith(".parquet"):
+        return True
+    with pa.memory_map(file) as source:
+        mapping = source.read_buffer()
+        batch = next(iter(pa.ipc.open_stream(mapping)), None)
+        buffers = [
+            b for column in batch or () for b in column.buffers() if b is not None and b.size
+        ]
+        end = mapping.address + mapping.size
+        return not all(mapping.address <= buffer.address < end for buffer in buffers)
+
+
+def main() -> None:
+    """Run the `avmit` command: the sub-commands of the conversion package."""
+    from conversion.cli import run
+
+    run()

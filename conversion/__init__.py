@@ -1,0 +1,1 @@
+"""Published AVMIT files to hub package: what `avmit convert`, `info` and `demo` run."""

@@ -1,0 +1,246 @@
+"""The three annotation files of a release and the rules that their rows keep."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, TypeVar
+
+from avmit import AvmitError
+
+FILES = {
+    "raw_ratings": "raw_video_ratings.csv",
+    "ratings": "video_ratings.csv",
+    "test_set": "test_set.csv",
+}
+
+Split = Literal["train", "test"]
+_Named = TypeVar("_Named", "Video", "TestVideo")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRating:
+    """One person's rating (1, 2 or 3) of one video."""
+
+    filename: str
+    AVMIT_label: str
+    MIT_label: str
+    video_location: str
+    rating: int
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A rated video; r1, r2 and r3 count the ratings of that value, three or more together."""
+
+    filename: str
+    r1: int
+    r2: int
+    r3: int
+    AVMIT_label: str
+    MIT_label: str
+    video_location: str
+    tfrecord_filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestVideo:
+    """A video of the test set; `new_filename` is its name as a stimulus, by AVMIT label."""
+
+    filename: str
+    AVMIT_label: str
+    MIT_label: str
+    video_location: str
+    new_filename: str
+    tfrecord_filename: str
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A release's rows, in the order of its files."""
+
+    raw_ratings: list[RawRating]
+    ratings: list[Video]
+    test_set: list[TestVideo]
+
+    @property
+    def labels(self) -> list[str]:
+        """The sorted AVMIT labels, whose indices the embedding configs' `label` holds."""
+        return sorted({video.AVMIT_label for video in self.ratings})
+
+    def split(self, split: Split) -> list[Video]:
+        """Return the rated videos of `test` (those in test_set.csv) or `train` (all others)."""
+        test = {video.tfrecord_filename for video in self.test_set}
+        return [v for v in self.ratings if (v.tfrecord_filename in test) == (split == "test")]
+
+
+def find_files(source: Path) -> dict[str, Path]:
+    """Find the three annotation files anywhere below `source`, by config name.
+
+    Copies are welcome as long as they are the same.
+
+    Raises:
+        AvmitError: one is missing, or two of one name differ.
+    """
+    found: dict[str, Path] = {}
+    for config, name in FILES.items():
+        paths = sorted(path for path in source.rglob(name) if path.is_file())
+        if not paths:
+            raise AvmitError(
+                f"no {name} in {source}: put the release's three CSV files anywhere in that folder"
+            )
+        for other in paths[1:]:
+            if other.read_bytes() != paths[0].read_bytes():
+                raise AvmitError(f"{paths[0]} and {other} differ: keep the one that is meant")
+        found[config] = paths[0]
+    return found
+
+
+def read_annotations(files: dict[str, Path]) -> Annotations:
+    """Read the annotation files that `find_files` found.
+
+    Raises:
+        AvmitError: a file lacks a column or has a bad row; the text names file and row.
+    """
+    raw_ratings = [_raw_rating(row) for row in _rows(files["raw_ratings"], RawRating)]
+    rows = _rows(files["ratings"], Video)
+    ratings = _unique((_video(row), row) for row in rows)
+    test_set = _unique((_test_video(row), row) for row in _rows(files["test_set"], TestVideo))
+    rated = {video.tfrecord_filename: video for video, _ in ratings}
+    for test_video, row in test_set:
+        video = rated.get(test_video.tfrecord_filename)
+        if video is None:
+            raise row.error(
+                f"{test_video.tfrecord_filename} is not in {FILES['ratings']}: "
+                "take both files from one release"
+            )
+        for column in ("filename", "AVMIT_label", "MIT_label", "video_location"):
+            here, there = getattr(test_video, column), getattr(video, column)
+            if here != there:
+                raise row.error(
+                    f"{column} is '{here}', but '{there}' in {FILES['ratings']}: "
+                    "take both files from one release"
+                )
+    if not ratings:
+        raise AvmitError(f"{files['ratings']} has no rows: take it from the release again")
+    return Annotations(raw_ratings, [v for v, _ in ratings], [t for t, _ in test_set])
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A CSV row with where it stands; the line counts from 1, the header's."""
+
+    file: Path
+    line: int
+    fields: dict[str, str]
+
+    def error(self, what: str) -> AvmitError:
+        return AvmitError(f"{self.file}, row {self.line}: {what}")
+
+    def text(self, column: str) -> str:
+        value = self.fields[column]
+        if not value:
+            raise self.error(f"{column} is empty: take the file from the release again")
+        return value
+
+    def whole(self, column: str, allowed: range) -> int:
+        value = self.fields[column]
+        if not (value.isascii() and value.isdigit()) or int(value) not in allowed:
+            raise self.error(
+                f"{column} is '{value}', not a whole number from {allowed[0]} to {allowed[-1]}: "
+                "take the file from the release again"
+            )
+        return int(value)
+
+
+_COUNT = range(1000)  # a bound no number of raters reaches, so that a mangled row is seen
+_RATING = range(1, 4)
+
+
+def _rows(file: Path, kind: type) -> Iterator[_Row]:
+    wanted = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, strict=True)
+            header = next(reader, [])
+            missing = [column for column in wanted if column not in header]
+            if missing:
+                raise AvmitError(
+                    f"{file}, row 1: no column {', '.join(missing)}; it has "
+                    f"{', '.join(header) or 'none'}: take the file from the release again"
+                )
+            for fields in reader:
+                if not fields:
+                    continue
+                row = _Row(file, reader.line_num, dict(zip(header, fields, strict=False)))
+                if len(fields) != len(header):
+                    raise row.error(
+                        f"{len(fields)} fields where the header has {len(header)}: "
+                        "take the file from the release again"
+                    )
+                yield row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise AvmitError(f"{file} is not UTF-8 CSV ({error}): take it from the release") from error
+
+
+def _raw_rating(row: _Row) -> RawRating:
+    return RawRating(
+        row.text("filename"),
+        row.text("AVMIT_label"),
+        row.text("MIT_label"),
+        row.text("video_location"),
+        row.whole("rating", _RATING),
+    )
+
+
+def _video(row: _Row) -> Video:
+    video = Video(
+        row.text("filename"),
+        row.whole("r1", _COUNT),
+        row.whole("r2", _COUNT),
+        row.whole("r3", _COUNT),
+        row.text("AVMIT_label"),
+        row.text("MIT_label"),
+        row.text("video_location"),
+        _record_name(row),
+    )
+    ratings = video.r1 + video.r2 + video.r3
+    # The authors' README says three; the released rows have up to seven, and those are data.
+    if ratings < 3:
+        raise row.error(
+            f"r1 + r2 + r3 is {ratings}, and every video was rated three times or more: "
+            "take the file from the release again"
+        )
+    return video
+
+
+def _test_video(row: _Row) -> TestVideo:
+    return TestVideo(
+        row.text("filename"),
+        row.text("AVMIT_label"),
+        row.text("MIT_label"),
+        row.text("video_location"),
+        row.text("new_filename"),
+        _record_name(row),
+    )
+
+
+def _record_name(row: _Row) -> str:
+    name = row.text("tfrecord_filename")
+    path = PurePosixPath(name)
+    if path.is_absolute() or len(path.parts) != 2 or ".." in path.parts or str(path) != name:
+        raise row.error(f"tfrecord_filename '{name}' is not of the form label/name.tfrecord")
+    return name
+
+
+def _unique(rows: Iterator[tuple[_Named, _Row]]) -> list[tuple[_Named, _Row]]:
+    first: dict[str, int] = {}
+    kept = []
+    for video, row in rows:
+        line = first.setdefault(video.tfrecord_filename, row.line)
+        if line != row.line:
+            raise row.error(
+                f"{video.tfrecord_filename} stands in row {line} already: keep one of the two"
+            )
+        kept.append((video, row))
+    return kept

@@ -1,0 +1,218 @@
+"""The dataset card: YAML that `datasets` reads, and prose filled in from what the folder holds."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+from huggingface_hub import DatasetCard, DatasetCardData
+
+import avmit
+from conversion.features import card_features
+from conversion.manifest import Manifest, read_package
+
+TEMPLATE = Path(__file__).with_name("dataset_card.md")
+
+_ENCODERS = {"vggish_vgg16": "VGGish + VGG16", "yamnet_effnet": "YAMNet + EfficientNetB0"}
+_COLUMNS = {
+    "filename": "the video in Moments in Time, `MIT class/name.mp4`",
+    "label": "AVMIT label, the action that was rated, as an index into the names",
+    "AVMIT_label": "the action that was rated, as shown to the participants",
+    "MIT_label": "the video's label in Moments in Time; often another one",
+    "r1": "how many ratings of 1 the video got",
+    "r2": "how many ratings of 2 the video got",
+    "r3": "how many ratings of 3 the video got",
+    "rating": "one participant's rating of the video: 1, 2 or 3",
+    "video_location": "`training` or `validation`: the folder of Moments in Time, not a split",
+    "tfrecord_filename": "the published record, `folder/name.tfrecord`; unique to the video",
+    "new_filename": "the video's name as a stimulus, `AVMIT label/name.mp4`",
+    "audio": "audio embeddings, one row for each timestep",
+    "visual": "visual embeddings, one row for each frame taken",
+}
+
+
+def write_card(package: Path) -> None:
+    """Write `package`/README.md from the manifests and shards in the package."""
+    text = render_card(package)
+    temporary = package / ".README.md.part"
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(package / "README.md")
+
+
+def render_card(package: Path) -> str:
+    """Return the card of a package as text, YAML first.
+
+    Raises:
+        AvmitError: there is no package there.
+    """
+    manifests = read_package(package)
+    features = {config: read_features(package, manifests[config]) for config in manifests}
+    data = DatasetCardData(
+        language=["en"],
+        license="other",
+        license_name="see-licences",
+        pretty_name="Audiovisual Moments in Time (AVMIT)",
+        size_categories=[size_category(max(_all_rows(m) for m in manifests.values()))],
+        task_categories=["video-classification", "audio-classification", "feature-extraction"],
+        tags=["audiovisual", "embeddings", "perception", "moments-in-time"],
+        configs=[_yaml_config(manifest, list(manifests)) for manifest in manifests.values()],
+        dataset_info=[_yaml_info(m, features[config]) for config, m in manifests.items()],
+    )
+    embeddings = {config: m for config, m in manifests.items() if m.dims}
+    card = DatasetCard.from_template(
+        data,
+        template_path=str(TEMPLATE),
+        counts_table=_counts_table(manifests),
+        embeddings_table=_embeddings_table(embeddings),
+        columns_table=_columns_table(features),
+        examples="\n".join(_example(manifest) for manifest in manifests.values()),
+        provenance="\n".join(_provenance(manifest) for manifest in manifests.values()),
+        avmit_citation=avmit.CITATION.strip(),
+        version=avmit.__version__,
+    )
+    return str(card).rstrip() + "\n"
+
+
+def read_features(package: Path, manifest: Manifest) -> Features:
+    """Read a config's features from the schema of its first shard."""
+    first = next(shard for shards in manifest.splits.values() for shard in shards)
+    path = package / manifest.config / first.file
+    if manifest.format == "parquet":
+        return Features.from_arrow_schema(pq.read_schema(path))
+    with pa.memory_map(str(path)) as source:
+        return Features.from_arrow_schema(pa.ipc.open_stream(source).schema)
+
+
+def size_category(rows: int) -> str:
+    """Return the Hub's name for a number of rows, such as `10K<n<100K`."""
+    if rows < 1000:
+        return "n<1K"
+    names = ["1", "10", "100"]
+    exponent = min(int(math.log10(rows)), 11)
+    units = " KMBT"
+    low, high = exponent, exponent + 1
+    return (
+        f"{names[low % 3]}{units[low // 3].strip()}<n<{names[high % 3]}{units[high // 3].strip()}"
+    )
+
+
+def _all_rows(manifest: Manifest) -> int:
+    return sum(manifest.rows(split) for split in manifest.splits)
+
+
+def _yaml_config(manifest: Manifest, configs: list[str]) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "config_name": manifest.config,
+        "data_files": [
+            {"split": split, "path": f"{manifest.config}/{split}-*.{manifest.format}"}
+            for split in manifest.splits
+        ],
+    }
+    if manifest.config == default_config(configs):
+        config["default"] = True
+    return config
+
+
+def default_config(configs: list[str]) -> str:
+    """Return the config that is loaded when none is named: the ratings where they are there."""
+    default = avmit.AVMIT.DEFAULT_CONFIG_NAME
+    return default if default in configs else configs[0]
+
+
+def _yaml_info(manifest: Manifest, features: Features) -> dict[str, Any]:
+    size = sum(manifest.bytes(split) for split in manifest.splits)
+    return {
+        "config_name": manifest.config,
+        "features": card_features(features),
+        "splits": [
+            {
+                "name": split,
+                "num_bytes": manifest.bytes(split),
+                "num_examples": manifest.rows(split),
+            }
+            for split in manifest.splits
+        ],
+        "download_size": size,
+        "dataset_size": size,
+    }
+
+
+def _counts_table(manifests: Mapping[str, Manifest]) -> str:
+    rows = ["| config | train | test | shards | size |", "| --- | ---: | ---: | ---: | ---: |"]
+    for config, manifest in manifests.items():
+        counts = [
+            f"{manifest.rows(split):,}" if split in manifest.splits else "–"
+            for split in ("train", "test")
+        ]
+        shards = sum(map(len, manifest.splits.values()))
+        size = format_bytes(sum(manifest.bytes(split) for split in manifest.splits))
+        rows.append(f"| `{config}` | {counts[0]} | {counts[1]} | {shards} | {size} |")
+    return "\n".join(rows)
+
+
+def format_bytes(size: float) -> str:
+    """Return a size with three significant digits in decimal units, such as `3.21 GB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:
+    if not manifests:
+        return "This package has the ratings alone."
+    rows = [
+        "| config | encoders | audio | visual | rated videos without a row |",
+        "| --- | --- | --- | --- | ---: |",
+    ]
+    for config, manifest in manifests.items():
+        encoders = _ENCODERS.get(config, "see manifest.json")
+        cells = [_shape(manifest, column) for column in ("audio", "visual")]
+        absent = manifest.missing_records + manifest.bad_records
+        rows.append(f"| `{config}` | {encoders} | {cells[0]} | {cells[1]} | {absent:,} |")
+    return "\n".join(rows)
+
+
+def _shape(manifest: Manifest, column: str) -> str:
+    if column not in manifest.dims:
+        return "–"
+    low, high = manifest.timesteps(column)
+    steps = str(low) if low == high else f"{low} to {high}"
+    return f"({steps}, {manifest.dims[column]})"
+
+
+def _columns_table(features: Mapping[str, Features]) -> str:
+    where: dict[str, list[str]] = {}
+    types: dict[str, str] = {}
+    for config, columns in features.items():
+        for name, feature in columns.items():
+            where.setdefault(name, []).append(f"`{config}`")
+            types.setdefault(name, _type(feature))
+    rows = ["| column | type | meaning | in |", "| --- | --- | --- | --- |"]
+    for name, configs in where.items():
+        meaning = _COLUMNS.get(name, "")
+        rows.append(f"| `{name}` | {types[name]} | {meaning} | {', '.join(configs)} |")
+    return "\n".join(rows)
+
+
+def _type(feature: Any) -> str:
+    inner = getattr(feature, "feature", None)
+    if inner is not None:
+        return "float32 (T, D)"
+    return "ClassLabel" if hasattr(feature, "names") else str(feature.dtype)
+
+
+def _example(manifest: Manifest) -> str:
+    split = next(iter(manifest.splits))
+    return f'{manifest.config} = load_dataset("avmit", "{manifest.config}", split="{split}")'
+
+
+def _provenance(manifest: Manifest) -> str:
+    source = manifest.source
+    if source["kind"] == "csv":
+        return f"- `{manifest.config}`: `{source['name']}` (SHA-256 `{source['sha256']}`)"
+    return f"- `{manifest.config}`: {source['records']:,} records of `{source['name']}`"

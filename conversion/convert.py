@@ -1,0 +1,248 @@
+"""`avmit convert`: a release as downloaded becomes a hub package."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+import avmit
+from avmit import AvmitError
+from conversion import annotations as csv_files
+from conversion import embeddings
+from conversion.annotations import Annotations
+from conversion.card import write_card
+from conversion.embeddings import OnBadRecord, ShardResult, ShardTask
+from conversion.features import arrow_schema
+from conversion.manifest import BAD, MISSING, Manifest, Shard, sha256_of
+from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
+from conversion.shards import Encoding, ShardWriter, shard_name
+from conversion.staging import Staging, is_intact, locked
+from conversion.workers import run_tasks
+
+DEFAULT_MAX_SHARD_BYTES = 256_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line sets; `configs` None builds all that SOURCE has."""
+
+    configs: Sequence[str] | None = None
+    tfrecords: Mapping[str, Path] = field(default_factory=dict)
+    workers: int | None = None
+    max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES
+    encoding: Encoding = field(default_factory=Encoding)
+    on_bad_record: OnBadRecord = "error"
+
+
+@dataclass(frozen=True)
+class Built:
+    """One config of a finished conversion; `kept` counts shards that were there already."""
+
+    manifest: Manifest
+    changed: bool
+    kept: int
+    missing: list[str] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+
+Progress = Callable[[int, int], None]
+"""Told of (records done since the last call, records in all)."""
+
+
+def convert(
+    source: Path,
+    out: Path,
+    options: Options | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[Built]:
+    """Build the configs of a release into the hub package `out`.
+
+    Nothing is seen in `out` before all of it is finished and right. Shards that an earlier run
+    finished, from the same rows, records and options, are kept.
+
+    Raises:
+        AvmitError: bad input, with nothing changed in `out`; or the folder is in use.
+    """
+    options = options or Options()
+    if not source.is_dir():
+        raise AvmitError(f"no folder {source}: name the one that holds the release's files")
+    for name in options.tfrecords:
+        check_config_name(name)
+    known = {*avmit.RATINGS_CONFIGS, *avmit.EMBEDDING_DIMS, *options.tfrecords}
+    unknown = [name for name in options.configs or () if name not in known]
+    if unknown:
+        raise AvmitError(
+            f"no config '{unknown[0]}': choose from {', '.join(sorted(known))}, "
+            f"or name a record set with --tfrecords {unknown[0]}=PATH"
+        )
+    files = csv_files.find_files(source)
+    annotations = csv_files.read_annotations(files)
+    plans = plan_embeddings(source, annotations, options.tfrecords, options.configs)
+    ratings = [
+        config
+        for config in avmit.RATINGS_CONFIGS
+        if options.configs is None or config in options.configs
+    ]
+    with locked(out):
+        staged = {config: Staging(out, config) for config in [*ratings, *(p.config for p in plans)]}
+        try:
+            finished = _build_shards(plans, annotations, staged, options, progress)
+            built = [
+                _publish_ratings(config, annotations, files[config], staged[config], options)
+                for config in ratings
+            ]
+            built += [
+                _publish_embeddings(plan, annotations, finished[plan.config], staged, options)
+                for plan in plans
+            ]
+        finally:
+            for staging in staged.values():
+                staging.discard_unfinished()
+        write_card(out)
+    return built
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A shard's result with its split, and whether it was there already."""
+
+    split: str
+    result: ShardResult
+    kept: bool
+
+
+def _build_shards(
+    plans: Sequence[EmbeddingPlan],
+    annotations: Annotations,
+    staged: Mapping[str, Staging],
+    options: Options,
+    progress: Progress,
+) -> dict[str, list[_Finished]]:
+    """Build all shards of all embedding configs, and return them by config in shard order."""
+    tasks = [
+        (task, staged[plan.config])
+        for plan in plans
+        for task in plan.tasks(
+            annotations,
+            staged[plan.config].shard,
+            options.encoding,
+            options.max_shard_bytes,
+            options.on_bad_record,
+        )
+    ]
+    total = sum(len(task.videos) for task, _ in tasks)
+    finished: dict[Path, _Finished] = {}
+    # The largest first: the last shards to finish are then small, and no core waits long.
+    largest_first = sorted(tasks, key=lambda item: -len(item[0].videos))
+    workers = options.workers or os.cpu_count() or 1
+    progress(0, total)
+    for (task, _), (result, kept) in run_tasks(
+        _finish_shard, largest_first, workers, lambda done: progress(done, total)
+    ):
+        if result.shard is None:
+            raise AvmitError(_bad_records(task.config, result.bad))
+        finished[task.path] = _Finished(task.split, result, kept)
+    by_config: dict[str, list[_Finished]] = {plan.config: [] for plan in plans}
+    for task, _ in tasks:
+        by_config[task.config].append(finished[task.path])
+    return by_config
+
+
+def _finish_shard(
+    item: tuple[ShardTask, Staging], advance: Callable[[int], None]
+) -> tuple[ShardResult, bool]:
+    """Keep a task's shard if it was made of the same and is whole; write it otherwise."""
+    task, staging = item
+    names = {video.tfrecord_filename for video in task.videos}
+    digest = None
+    for path, result in staging.candidates(task.path.name, names):
+        assert result.shard is not None
+        if result.bad and task.on_bad_record == "error":
+            continue
+        digest = digest or embeddings.source_digest(task)
+        if result.shard.input_sha256 == digest and is_intact(path, result.shard):
+            staging.adopt(path)
+            staging.record(result)
+            advance(len(task.videos))
+            return result, True
+    result = embeddings.write_shard(task, advance)
+    if result.shard is not None:
+        staging.record(result)
+    return result, False
+
+
+def _bad_records(config: str, bad: Sequence[tuple[str, str]]) -> str:
+    listed = "; ".join(f"{name} {reason}" for name, reason in bad)
+    return (
+        f"bad records in {config}: {listed}. "
+        "Fetch them again, or leave them out with --on-bad-record skip"
+    )
+
+
+def _publish_embeddings(
+    plan: EmbeddingPlan,
+    annotations: Annotations,
+    finished: Sequence[_Finished],
+    staged: Mapping[str, Staging],
+    options: Options,
+) -> Built:
+    missing = plan.missing(annotations)
+    bad = [row for item in finished for row in item.result.bad]
+    splits: dict[str, list[Shard]] = {}
+    for item in finished:
+        assert item.result.shard is not None
+        splits.setdefault(item.split, []).append(item.result.shard)
+    rows = sum(shard.rows for shards in splits.values() for shard in shards)
+    if not rows:
+        raise AvmitError(_bad_records(plan.config, bad[: embeddings.MOST_LISTED]))
+    manifest = Manifest(
+        config=plan.config,
+        format=options.encoding.format,
+        compression=options.encoding.compression,
+        source={
+            "kind": "tfrecords",
+            "name": plan.records.path.name,
+            "records": len(plan.records.names),
+            "strays": plan.records.strays,
+        },
+        splits=splits,
+        dims={"audio": plan.dims[0], "visual": plan.dims[1]},
+        missing_records=len(missing),
+        bad_records=len(bad),
+    )
+    lists: dict[str, list[tuple[str, ...]]] = {
+        MISSING: [("tfrecord_filename",), *((name,) for name in missing)] if missing else [],
+        BAD: [("tfrecord_filename", "reason"), *bad] if bad else [],
+    }
+    changed = staged[plan.config].publish(manifest, lists)
+    kept = sum(item.kept for item in finished)
+    return Built(manifest, changed, kept, missing, bad)
+
+
+def _publish_ratings(
+    config: str, annotations: Annotations, file: Path, staging: Staging, options: Options
+) -> Built:
+    split = "test" if config == "test_set" else "train"
+    # A few megabytes at most: never compressed, so that every reader can map them.
+    encoding = Encoding(options.encoding.format)
+    schema = arrow_schema(avmit.ratings_features(config))
+    path = staging.shard(shard_name(split, 0, 1, encoding))
+    rows = getattr(annotations, config)
+    with ShardWriter(path, schema, encoding) as writer:
+        columns = [pa.array([getattr(row, f.name) for row in rows], f.type) for f in schema]
+        writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+    source = sha256_of(file)
+    shard = Shard(path.name, writer.rows, writer.bytes, writer.sha256, source)
+    published = staging.published / path.name
+    if is_intact(published, shard):
+        staging.adopt(published)
+    manifest = Manifest(
+        config=config,
+        format=encoding.format,
+        compression=encoding.compression,
+        source={"kind": "csv", "name": file.name, "sha256": source},
+        splits={split: [shard]},
+    )
+    return Built(manifest, staging.publish(manifest, {}), 0)

@@ -1,0 +1,54 @@
+"""`avmit info`: what a package holds, as a table."""
+
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from conversion.card import format_bytes
+from conversion.manifest import Manifest, read_package
+
+
+def describe(package: Path) -> tuple[Table, list[str]]:
+    """Return a table of configs, splits, rows, widths, shards and sizes, and a line of provenance
+    for each config.
+
+    Raises:
+        AvmitError: there is no package there.
+    """
+    table = Table(title=str(package), title_justify="left", box=box.SIMPLE_HEAD)
+    for text in ("config", "split"):
+        table.add_column(text, no_wrap=True)
+    for numeric in ("rows", "shards", "size"):
+        table.add_column(numeric, justify="right", no_wrap=True)
+    for text in ("audio", "visual"):
+        table.add_column(text, no_wrap=True)
+    manifests = read_package(package)
+    for config, manifest in manifests.items():
+        for index, (split, shards) in enumerate(manifest.splits.items()):
+            table.add_row(
+                config if index == 0 else "",
+                split,
+                f"{manifest.rows(split):,}",
+                str(len(shards)),
+                format_bytes(manifest.bytes(split)),
+                *(_dim(manifest, column) for column in ("audio", "visual")),
+            )
+    return table, [f"{name} is from {_provenance(m)}" for name, m in manifests.items()]
+
+
+def _dim(manifest: Manifest, column: str) -> str:
+    if column not in manifest.dims:
+        return ""
+    low, high = manifest.timesteps(column)
+    return f"({low if low == high else f'{low}-{high}'}, {manifest.dims[column]})"
+
+
+def _provenance(manifest: Manifest) -> str:
+    source = manifest.source
+    if source["kind"] == "csv":
+        return f"{source['name']}, SHA-256 {source['sha256']}"
+    absent = manifest.missing_records + manifest.bad_records
+    return f"{source['name']}, {source['records']:,} records" + (
+        f" ({absent:,} rated videos without a row)" if absent else ""
+    )

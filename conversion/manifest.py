@@ -1,0 +1,116 @@
+"""manifest.json: what a config's folder holds, what it was made from, and the shards' checksums."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avmit import AvmitError
+
+NAME = "manifest.json"
+MISSING = "missing_records.csv"
+"""Rated videos without a record: tfrecord_filename."""
+BAD = "bad_records.csv"
+"""Rated videos whose record was left out: tfrecord_filename, reason."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard; `input_sha256` identifies all that its bytes follow from.
+
+    `timesteps` has the smallest and the largest number by column, for shards of embeddings.
+    """
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+    input_sha256: str
+    timesteps: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Manifest:
+    """A config: `dims` are the widths by column (none for ratings), `source` the provenance.
+
+    `missing_records` and `bad_records` count the rated videos that have no row; their names stand
+    in MISSING and BAD beside this.
+    """
+
+    config: str
+    format: str
+    compression: str
+    source: dict[str, Any]
+    splits: dict[str, list[Shard]]
+    dims: dict[str, int] = field(default_factory=dict)
+    missing_records: int = 0
+    bad_records: int = 0
+
+    def rows(self, split: str) -> int:
+        """Count the rows of a split."""
+        return sum(shard.rows for shard in self.splits[split])
+
+    def bytes(self, split: str) -> int:
+        """Sum the sizes of a split's shards in bytes."""
+        return sum(shard.bytes for shard in self.splits[split])
+
+    def timesteps(self, column: str) -> tuple[int, int]:
+        """Return the smallest and the largest number of timesteps in `column`."""
+        found = [s.timesteps[column] for shards in self.splits.values() for s in shards if s.rows]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    def write(self, folder: Path) -> None:
+        """Write `folder`/manifest.json, the same bytes for the same content."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `folder`/manifest.json.
+
+    Raises:
+        AvmitError: it is missing or not a manifest.
+    """
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["splits"] = {
+            split: [Shard(**shard) for shard in shards]
+            for split, shards in content["splits"].items()
+        }
+        return Manifest(**content)
+    except FileNotFoundError:
+        raise AvmitError(f"{path} is missing: convert the config again") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise AvmitError(f"{path} is not a manifest ({error}): convert the config again") from None
+
+
+def read_package(package: Path) -> dict[str, Manifest]:
+    """Read the manifests of all configs in a hub package, ratings first, then by name.
+
+    Raises:
+        AvmitError: there is no such folder, or no config in it.
+    """
+    if not package.is_dir():
+        raise AvmitError(
+            f"no folder {package}: make a package with `avmit convert SOURCE --out {package}`"
+        )
+    folders = (path.parent for path in package.glob(f"*/{NAME}") if not _hidden(path.parent))
+    manifests = {folder.name: read_manifest(folder) for folder in folders}
+    if not manifests:
+        raise AvmitError(
+            f"{package} is not an AVMIT package (no config with a {NAME}): "
+            f"make one with `avmit convert SOURCE --out {package}`"
+        )
+    return dict(sorted(manifests.items(), key=lambda item: (bool(item[1].dims), item[0])))
+
+
+def sha256_of(path: Path) -> str:
+    """Return a file's SHA-256 in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hidden(folder: Path) -> bool:
+    return folder.name.startswith(".")

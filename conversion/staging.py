@@ -1,0 +1,161 @@
+"""Build configs out of sight in the output folder, and let each appear at once when it is whole."""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import filelock
+
+from avmit import AvmitError
+from conversion.embeddings import ShardResult
+from conversion.manifest import BAD, MISSING, NAME, Manifest, Shard, read_manifest, sha256_of
+
+WORK = ".avmit-work"
+"""The folder, below the output, of what is not finished; nothing reads it but the next run."""
+
+_OLD = ".replaced"
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the output folder for this process alone, making it first.
+
+    The lock is the system's, so that a killed run leaves none behind.
+
+    Raises:
+        AvmitError: another run is at work in the folder, or it cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AvmitError(f"cannot make {out} ({error.strerror}): choose another --out") from None
+    lock = filelock.FileLock(out / ".avmit.lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except filelock.Timeout:
+        raise AvmitError(f"another run is writing to {out}: wait for it, or stop it") from None
+
+
+class Staging:
+    """The place where one config is built before it is published into `out`."""
+
+    def __init__(self, out: Path, config: str):
+        self.published = out / config
+        self.folder = out / WORK / config
+        self._replaced = out / WORK / f"{config}{_OLD}"
+        if self._replaced.exists() and not self.published.exists():
+            self._replaced.rename(self.published)  # a run was cut off between the two renames
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def shard(self, name: str) -> Path:
+        """Return where the shard of that name is built."""
+        return self.folder / name
+
+    def record(self, result: ShardResult) -> None:
+        """Note that a shard is finished, so that the next run can keep it."""
+        assert result.shard is not None
+        mark = self._mark(result.shard.file)
+        temporary = mark.with_suffix(".part")
+        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
+        temporary.replace(mark)
+
+    def candidates(self, name: str, records: set[str]) -> Iterator[tuple[Path, ShardResult]]:
+        """Yield what earlier runs left of a shard: unfinished work first, then what is published.
+
+        `records` are those that the shard is made of.
+        """
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
+            bad = [(record, reason) for record, reason in mark["bad"]]
+            yield self.folder / name, ShardResult(Shard(**mark["shard"]), bad)
+        with contextlib.suppress(AvmitError):
+            for shards in read_manifest(self.published).splits.values():
+                for shard in shards:
+                    if shard.file == name:
+                        bad = [row for row in read_bad(self.published) if row[0] in records]
+                        yield self.published / name, ShardResult(shard, bad)
+
+    def adopt(self, path: Path) -> None:
+        """Let a shard that is published already be part of what is built."""
+        target = self.folder / path.name
+        if path == target:
+            return
+        target.unlink(missing_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, target)
+
+    def publish(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> bool:
+        """Write manifest and lists and let the config replace what `out` has under its name.
+
+        Files that are not part of the config are dropped. Returns whether anything changed.
+        """
+        keep = {shard.file for shards in manifest.splits.values() for shard in shards}
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
+        for name, rows in lists.items():
+            if rows:
+                with (self.folder / name).open("w", encoding="utf-8", newline="") as file:
+                    csv.writer(file, lineterminator="\n").writerows(rows)
+        manifest.write(self.folder)
+        changed = not _same(self.folder, self.published)
+        if changed:
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            if self.published.exists():
+                self.published.rename(self._replaced)
+            self.folder.rename(self.published)
+            shutil.rmtree(self._replaced, ignore_errors=True)
+        else:
+            shutil.rmtree(self.folder)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+        return changed
+
+    def discard_unfinished(self) -> None:
+        """Drop an empty place, so that a run that finished nothing leaves nothing."""
+        for folder in (self.folder, self.folder.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _mark(self, name: str) -> Path:
+        return self.folder / f".{name}.json"
+
+
+def is_intact(path: Path, shard: Shard) -> bool:
+    """Tell whether a file is the finished shard, by its size and its SHA-256."""
+    try:
+        return path.stat().st_size == shard.bytes and sha256_of(path) == shard.sha256
+    except OSError:
+        return False
+
+
+def read_bad(folder: Path) -> Iterable[tuple[str, str]]:
+    """Return the (tfrecord_filename, reason) rows of a config's list of bad records."""
+    try:
+        with (folder / BAD).open(encoding="utf-8", newline="") as file:
+            return [(row[0], row[1]) for row in list(csv.reader(file))[1:]]
+    except (OSError, IndexError):
+        return []
+
+
+def _same(built: Path, published: Path) -> bool:
+    """Tell whether a built config is what is published: the same lists, and shards kept from it."""
+    if not published.is_dir():
+        return False
+    names = {path.name for path in built.iterdir()}
+    if names != {path.name for path in published.iterdir()}:
+        return False
+    return all(
+        (built / name).read_bytes() == (published / name).read_bytes()
+        if name in (NAME, MISSING, BAD)
+        else (built / name).samefile(published / name)
+        for name in names
+    )
