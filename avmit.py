@@ -10,6 +10,7 @@ The file stands alone: `datasets` < 4 loads it as a script, every version can im
     >>> ds = avmit.load("yamnet_effnet", "train", columns=["audio", "visual", "label"])
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -208,7 +209,7 @@ def load(
             return mapped
     builder = AVMIT(config_name=config, data_dir=str(package), columns=names)
     if split is not None:
-        _check_split(split, list(builder.config.data_files), config)
+        _check_split(split, list(builder.config.data_files), config, streaming)
     if streaming:
         return builder.as_streaming_dataset(split=split)
     builder.download_and_prepare()
@@ -265,6 +266,11 @@ def _hub_shard_files(repo_id: str, config: str, token: Any) -> Any:
         raise AvmitError(
             f"no config '{config}' in '{repo_id}': no such folder here, and none in a dataset "
             "repository of that name on the Hub (a private one needs `hf auth login`)"
+        ) from None
+    except (ConnectionError, OSError) as error:
+        raise AvmitError(
+            f"'{repo_id}' is not a folder here and the Hub cannot be reached "
+            f"({type(error).__name__}): pass data_dir= the folder of a package"
         ) from None
     patterns = {
         split: [f"hf://{folder}/{shard}" for shard in shards]
@@ -324,14 +330,27 @@ def _select(features: datasets.Features, columns: Optional[list[str]]) -> datase
         raise AvmitError(
             f"no column {', '.join(unknown) or '()'}; there are: {', '.join(features)}"
         )
+    if len(set(columns)) < len(columns):
+        raise AvmitError(f"columns {', '.join(columns)}: name each once")
     return datasets.Features({name: features[name] for name in columns})
 
 
-def _check_split(split: str, splits: list[str], config: str) -> None:
+def _check_split(split: str, splits: list[str], config: str, streaming: bool = False) -> None:
+    """Refuse what `split` names and is not there, and what is not a split expression."""
     unknown = set(re.findall(r"(?:^|\+)\s*(\w+)", str(split))) - {*splits, "all"}
     if unknown:
         raise AvmitError(
             f"no split '{sorted(unknown)[0]}' in config '{config}'; there are: {', '.join(splits)}"
+        )
+    try:
+        datasets.ReadInstruction.from_spec(str(split))
+    except (ValueError, AssertionError):
+        raise AvmitError(
+            f"'{split}' is not a split: write one such as 'train', 'train[:10%]' or 'train+test'"
+        ) from None
+    if streaming and "[" in str(split):
+        raise AvmitError(
+            f"'{split}' cannot be streamed: stream the whole split and use take() or skip()"
         )
 
 
@@ -356,20 +375,47 @@ def _map_local(
     )
     mapped = datasets.DatasetDict()
     for name, paths in files.items():
-        parts = [datasets.Dataset.from_file(path, split=name) for path in paths]
+        parts = [datasets.Dataset.from_file(_linked(path), split=name) for path in paths]
         whole = datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
         chosen = whole if columns is None else whole.select_columns(columns)
         chosen.info.update(info)
         mapped[name] = chosen
-    if split is None:
-        return mapped
+    return mapped if split is None else _read_split(mapped, str(split))
+
+
+def _read_split(mapped: datasets.DatasetDict, split: str) -> datasets.Dataset:
+    """Return what a split expression names, as slices of the mapped splits."""
     rows = {name: len(part) for name, part in mapped.items()}
-    instructions = datasets.ReadInstruction.from_spec(split).to_absolute(rows)
-    slices = [
-        mapped[part.splitname].select(range(part.from_ or 0, part.to or rows[part.splitname]))
-        for part in instructions
-    ]
+    if split == "all":
+        split = "+".join(rows)
+    slices = []
+    for part in datasets.ReadInstruction.from_spec(split).to_absolute(rows):
+        count = rows[part.splitname]
+        start = 0 if part.from_ is None else min(part.from_, count)
+        end = count if part.to is None else min(part.to, count)
+        chosen = range(start, end) if start < end else range(0)
+        slices.append(mapped[part.splitname].select(chosen))
     return datasets.concatenate_datasets(slices) if len(slices) > 1 else slices[0]
+
+
+def _linked(file: str) -> str:
+    """Link a shard from the cache of `datasets` and return the link; the shard, where that fails.
+
+    `Dataset.map` writes its results beside the file that is mapped, and a package may be read-only,
+    shared or on its way to the Hub.
+    """
+    shard = Path(file)
+    key = hashlib.sha256(str(shard.parent).encode()).hexdigest()[:16]
+    link = (
+        Path(datasets.config.HF_DATASETS_CACHE).expanduser() / "avmit" / "mapped" / key / shard.name
+    )
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(shard)
+    except OSError:
+        return file if not link.is_symlink() else str(link)
+    return str(link)
 
 
 def _is_compressed(file: str) -> bool:
