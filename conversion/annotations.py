@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from avmit import AvmitError
@@ -126,26 +126,32 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
     return Annotations(raw_ratings, [v for v, _ in ratings], [t for t, _ in test_set])
 
 
-@dataclass(frozen=True, slots=True)
 class _Row:
     """A CSV row with where it stands; the line counts from 1, the header's."""
 
-    file: Path
-    line: int
-    fields: dict[str, str]
+    __slots__ = ("_columns", "_fields", "file", "line")
+
+    def __init__(self, file: Path, line: int, columns: dict[str, int], fields: list[str]):
+        self.file = file
+        self.line = line
+        self._columns = columns
+        self._fields = fields
 
     def error(self, what: str) -> AvmitError:
         return AvmitError(f"{self.file}, row {self.line}: {what}")
 
     def text(self, column: str) -> str:
-        value = self.fields[column]
+        value = self._fields[self._columns[column]]
         if not value:
             raise self.error(f"{column} is empty: take the file from the release again")
         return value
 
     def whole(self, column: str, allowed: range) -> int:
-        value = self.fields[column]
-        if not (value.isascii() and value.isdigit()) or int(value) not in allowed:
+        value = self._fields[self._columns[column]]
+        # The length first: int() refuses thousands of digits in a way of its own.
+        if not (value.isascii() and value.isdigit() and len(value) < 10) or (
+            int(value) not in allowed
+        ):
             raise self.error(
                 f"{column} is '{value}', not a whole number from {allowed[0]} to {allowed[-1]}: "
                 "take the file from the release again"
@@ -169,10 +175,11 @@ def _rows(file: Path, kind: type) -> Iterator[_Row]:
                     f"{file}, row 1: no column {', '.join(missing)}; it has "
                     f"{', '.join(header) or 'none'}: take the file from the release again"
                 )
+            columns = {name: index for index, name in enumerate(header)}
             for fields in reader:
                 if not fields:
                     continue
-                row = _Row(file, reader.line_num, dict(zip(header, fields, strict=False)))
+                row = _Row(file, reader.line_num, columns, fields)
                 if len(fields) != len(header):
                     raise row.error(
                         f"{len(fields)} fields where the header has {len(header)}: "
@@ -227,8 +234,8 @@ def _test_video(row: _Row) -> TestVideo:
 
 def _record_name(row: _Row) -> str:
     name = row.text("tfrecord_filename")
-    path = PurePosixPath(name)
-    if path.is_absolute() or len(path.parts) != 2 or ".." in path.parts or str(path) != name:
+    parts = name.split("/")
+    if len(parts) != 2 or not all(parts) or {".", ".."} & set(parts):
         raise row.error(f"tfrecord_filename '{name}' is not of the form label/name.tfrecord")
     return name
 

@@ -1,6 +1,7 @@
 """The dataset card: YAML that `datasets` reads, and prose filled in from what the folder holds."""
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,10 @@ def _type(feature: Any) -> str:
 
 def _example(manifest: Manifest) -> str:
     split = next(iter(manifest.splits))
-    return f'{manifest.config} = load_dataset("avmit", "{manifest.config}", split="{split}")'
+    variable = re.sub(r"\W", "_", manifest.config)
+    if not variable.isidentifier():
+        variable = f"config_{variable}"
+    return f'{variable} = load_dataset("avmit", "{manifest.config}", split="{split}")'
 
 
 def _provenance(manifest: Manifest) -> str:

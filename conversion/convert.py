@@ -1,9 +1,12 @@
 """`avmit convert`: a release as downloaded becomes a hub package."""
 
 import os
+import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -18,6 +21,7 @@ from conversion.features import arrow_schema
 from conversion.manifest import BAD, MISSING, Manifest, Shard, sha256_of
 from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
 from conversion.shards import Encoding, ShardWriter, shard_name
+from conversion.sources import RecordSet
 from conversion.staging import Staging, is_intact, locked
 from conversion.workers import run_tasks
 
@@ -36,13 +40,18 @@ class Options:
     on_bad_record: OnBadRecord = "error"
 
 
+Earlier = Literal["none", "kept", "changed", "damaged"]
+"""What an earlier run left of a shard: nothing, the same, one of other input or options, or one
+that does not have its checksum."""
+
+
 @dataclass(frozen=True)
 class Built:
-    """One config of a finished conversion; `kept` counts shards that were there already."""
+    """One config of a finished conversion, and how many of its shards an earlier run had made."""
 
     manifest: Manifest
     changed: bool
-    kept: int
+    earlier: Counter[Earlier] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
 
@@ -79,38 +88,37 @@ def convert(
         )
     files = csv_files.find_files(source)
     annotations = csv_files.read_annotations(files)
-    plans = plan_embeddings(source, annotations, options.tfrecords, options.configs)
     ratings = [
         config
         for config in avmit.RATINGS_CONFIGS
         if options.configs is None or config in options.configs
     ]
-    with locked(out):
+    with locked(out) as work:
+        plans = plan_embeddings(source, annotations, options.tfrecords, options.configs, work)
         staged = {config: Staging(out, config) for config in [*ratings, *(p.config for p in plans)]}
-        try:
-            finished = _build_shards(plans, annotations, staged, options, progress)
-            built = [
-                _publish_ratings(config, annotations, files[config], staged[config], options)
-                for config in ratings
-            ]
-            built += [
-                _publish_embeddings(plan, annotations, finished[plan.config], staged, options)
-                for plan in plans
-            ]
-        finally:
-            for staging in staged.values():
-                staging.discard_unfinished()
+        finished = _build_shards(plans, annotations, staged, options, progress)
+        for plan in plans:
+            _check_any_row(plan, finished[plan.config])
+        built = [
+            _publish_ratings(config, annotations, files[config], staged[config], options)
+            for config in ratings
+        ]
+        built += [
+            _publish_embeddings(plan, annotations, finished[plan.config], staged, options)
+            for plan in plans
+        ]
         write_card(out)
+        shutil.rmtree(work, ignore_errors=True)
     return built
 
 
 @dataclass(frozen=True)
 class _Finished:
-    """A shard's result with its split, and whether it was there already."""
+    """A shard's result with its split, and what an earlier run had left of it."""
 
     split: str
     result: ShardResult
-    kept: bool
+    earlier: Earlier
 
 
 def _build_shards(
@@ -138,12 +146,12 @@ def _build_shards(
     largest_first = sorted(tasks, key=lambda item: -len(item[0].videos))
     workers = options.workers or os.cpu_count() or 1
     progress(0, total)
-    for (task, _), (result, kept) in run_tasks(
+    for (task, _), (result, earlier) in run_tasks(
         _finish_shard, largest_first, workers, lambda done: progress(done, total)
     ):
         if result.shard is None:
             raise AvmitError(_bad_records(task.config, result.bad))
-        finished[task.path] = _Finished(task.split, result, kept)
+        finished[task.path] = _Finished(task.split, result, earlier)
     by_config: dict[str, list[_Finished]] = {plan.config: [] for plan in plans}
     for task, _ in tasks:
         by_config[task.config].append(finished[task.path])
@@ -152,25 +160,26 @@ def _build_shards(
 
 def _finish_shard(
     item: tuple[ShardTask, Staging], advance: Callable[[int], None]
-) -> tuple[ShardResult, bool]:
+) -> tuple[ShardResult, Earlier]:
     """Keep a task's shard if it was made of the same and is whole; write it otherwise."""
     task, staging = item
     names = {video.tfrecord_filename for video in task.videos}
-    digest = None
-    for path, result in staging.candidates(task.path.name, names):
-        assert result.shard is not None
-        if result.bad and task.on_bad_record == "error":
-            continue
-        digest = digest or embeddings.source_digest(task)
-        if result.shard.input_sha256 == digest and is_intact(path, result.shard):
+    earlier: Earlier = "none"
+    for path, shard, bad in staging.candidates(task.path.name, names):
+        if shard.input_sha256 != embeddings.source_digest(task):
+            earlier = "changed"
+        elif not is_intact(path, shard):
+            earlier = "damaged"
+        elif not bad or task.on_bad_record == "skip":
+            kept = ShardResult(shard, bad)
             staging.adopt(path)
-            staging.record(result)
+            staging.record(kept)
             advance(len(task.videos))
-            return result, True
+            return kept, "kept"
     result = embeddings.write_shard(task, advance)
     if result.shard is not None:
         staging.record(result)
-    return result, False
+    return result, earlier
 
 
 def _bad_records(config: str, bad: Sequence[tuple[str, str]]) -> str:
@@ -179,6 +188,15 @@ def _bad_records(config: str, bad: Sequence[tuple[str, str]]) -> str:
         f"bad records in {config}: {listed}. "
         "Fetch them again, or leave them out with --on-bad-record skip"
     )
+
+
+def _check_any_row(plan: EmbeddingPlan, finished: Sequence[_Finished]) -> None:
+    if not any(item.result.shard and item.result.shard.rows for item in finished):
+        name, reason = finished[0].result.bad[0]
+        raise AvmitError(
+            f"none of the {len(plan.records.names):,} records in {plan.records.path} can be used "
+            f"(the first: {name} {reason}): fetch the set again"
+        )
 
 
 def _publish_embeddings(
@@ -194,19 +212,13 @@ def _publish_embeddings(
     for item in finished:
         assert item.result.shard is not None
         splits.setdefault(item.split, []).append(item.result.shard)
-    rows = sum(shard.rows for shards in splits.values() for shard in shards)
-    if not rows:
-        raise AvmitError(_bad_records(plan.config, bad[: embeddings.MOST_LISTED]))
+    # datasets cannot load a split of no rows, which is what bad records can leave.
+    splits = {s: shards for s, shards in splits.items() if any(shard.rows for shard in shards)}
     manifest = Manifest(
         config=plan.config,
         format=options.encoding.format,
         compression=options.encoding.compression,
-        source={
-            "kind": "tfrecords",
-            "name": plan.records.path.name,
-            "records": len(plan.records.names),
-            "strays": plan.records.strays,
-        },
+        source=_source(plan.records),
         splits=splits,
         dims={"audio": plan.dims[0], "visual": plan.dims[1]},
         missing_records=len(missing),
@@ -217,8 +229,21 @@ def _publish_embeddings(
         BAD: [("tfrecord_filename", "reason"), *bad] if bad else [],
     }
     changed = staged[plan.config].publish(manifest, lists)
-    kept = sum(item.kept for item in finished)
-    return Built(manifest, changed, kept, missing, bad)
+    earlier = Counter(item.earlier for item in finished)
+    return Built(manifest, changed, earlier, missing, bad)
+
+
+def _source(records: RecordSet) -> dict[str, Any]:
+    source: dict[str, Any] = {
+        "kind": "tfrecords",
+        "name": records.path.name,
+        "records": len(records.names),
+        "strays": records.strays,
+    }
+    if records.archive is not None:
+        source["archive"] = records.archive.name
+        source["sha256"] = sha256_of(records.archive)
+    return source
 
 
 def _publish_ratings(
@@ -245,4 +270,4 @@ def _publish_ratings(
         source={"kind": "csv", "name": file.name, "sha256": source},
         splits={split: [shard]},
     )
-    return Built(manifest, staging.publish(manifest, {}), 0)
+    return Built(manifest, staging.publish(manifest, {}))

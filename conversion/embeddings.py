@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,8 @@ Dims = tuple[int, int]
 
 MOST_LISTED = 5
 """How many bad records are looked for before a run gives up."""
+
+_VALUES = attrgetter(*(column.name for column in fields(Video)))
 
 WRITER_VERSION = 1
 """Raise it when the same records are to give other bytes, so that no old shard is kept."""
@@ -63,18 +65,23 @@ def write_shard(task: ShardTask, advance: Callable[[int], None] = lambda rows: N
     """
     result = ShardResult(None)
     source = SourceDigest(task)
-    videos = iter(task.videos)
-    steps: dict[str, list[int]] = {"audio": [], "visual": []}
+    batch = _Batch(task)
+    steps: dict[str, list[int]] = {name: [] for name in batch.embeddings}
     with ShardWriter(task.path, task.schema, task.encoding) as writer:
-        while chunk := list(islice(videos, task.batch_rows)):
-            good = list(_read(chunk, task, source, result.bad))
-            if good and not (result.bad and task.on_bad_record == "error"):
-                writer.write(_batch(good, task))
-                for name in steps:
-                    steps[name] += [len(getattr(record, name)) for _, record in good]
-            advance(len(chunk))
+        for start in range(0, len(task.videos), task.batch_rows):
+            videos = task.videos[start : start + task.batch_rows]
+            for video in videos:
+                try:
+                    batch.add(video, _read(video, task, source))
+                except BadRecord as error:
+                    result.bad.append((video.tfrecord_filename, str(error)))
             if task.on_bad_record == "error" and len(result.bad) >= MOST_LISTED:
                 break
+            for name, column in batch.embeddings.items():
+                steps[name] += column.lengths
+            if batch.videos:
+                writer.write(batch.take())
+            advance(len(videos))
         if result.bad and task.on_bad_record == "error":
             writer.abandon()
             return result
@@ -98,7 +105,7 @@ class SourceDigest:
             "schema": task.schema.serialize().to_pybytes().hex(),
             "encoding": asdict(task.encoding),
             "batch_rows": task.batch_rows,
-            "videos": [asdict(video) for video in task.videos],
+            "videos": [_VALUES(video) for video in task.videos],
         }
         self._digest.update(json.dumps(described, sort_keys=True).encode())
 
@@ -117,7 +124,7 @@ def source_digest(task: ShardTask) -> str:
     for video in task.videos:
         try:
             source.add(task.reader.read(video.tfrecord_filename))
-        except OSError:
+        except (OSError, BadRecord):
             source.add(b"")
     return source.hexdigest()
 
@@ -143,47 +150,81 @@ def check_record(record: Record, video: Video, dims: Dims) -> None:
         )
 
 
-def _read(
-    videos: list[Video], task: ShardTask, source: SourceDigest, bad: list[tuple[str, str]]
-) -> Iterator[tuple[Video, Record]]:
-    for video in videos:
-        data = b""
-        try:
-            try:
-                data = task.reader.read(video.tfrecord_filename)
-            except OSError as error:
-                raise BadRecord(f"cannot be read ({error.strerror})") from error
-            finally:
-                source.add(data)
-            record = read_record(data)
-            check_record(record, video, task.dims)
-        except BadRecord as error:
-            bad.append((video.tfrecord_filename, str(error)))
-        else:
-            yield video, record
+def _read(video: Video, task: ShardTask, source: SourceDigest) -> Record:
+    data = b""
+    try:
+        data = task.reader.read(video.tfrecord_filename)
+    except OSError as error:
+        raise BadRecord(f"cannot be read ({error.strerror})") from error
+    finally:
+        source.add(data)
+    record = read_record(data)
+    check_record(record, video, task.dims)
+    return record
 
 
-def _batch(rows: Sequence[tuple[Video, Record]], task: ShardTask) -> pa.RecordBatch:
-    label_index = {label: index for index, label in enumerate(task.labels)}
-    videos = [video for video, _ in rows]
-    columns: list[pa.Array] = []
-    for column in task.schema:
-        match column.name:
-            case "label":
-                columns.append(pa.array([label_index[v.AVMIT_label] for v in videos], column.type))
-            case "audio":
-                columns.append(list_array([record.audio for _, record in rows]))
-            case "visual":
-                columns.append(list_array([record.visual for _, record in rows]))
-            case name:
-                columns.append(pa.array([getattr(v, name) for v in videos], column.type))
-    return pa.RecordBatch.from_arrays(columns, schema=task.schema)
+class _Batch:
+    """The rows of one record batch; their embeddings lie in buffers that the next batch reuses."""
+
+    def __init__(self, task: ShardTask):
+        self._schema = task.schema
+        self._label_index = {label: index for index, label in enumerate(task.labels)}
+        self.videos: list[Video] = []
+        self.embeddings = {
+            name: _Embeddings(dim) for name, dim in zip(("audio", "visual"), task.dims, strict=True)
+        }
+
+    def add(self, video: Video, record: Record) -> None:
+        self.videos.append(video)
+        self.embeddings["audio"].add(record.audio)
+        self.embeddings["visual"].add(record.visual)
+
+    def take(self) -> pa.RecordBatch:
+        """Return the batch, valid until the next row is added."""
+        columns: list[pa.Array] = []
+        for column in self._schema:
+            if column.name in self.embeddings:
+                columns.append(self.embeddings[column.name].take())
+            elif column.name == "label":
+                labels = [self._label_index[video.AVMIT_label] for video in self.videos]
+                columns.append(pa.array(labels, column.type))
+            else:
+                values = [getattr(video, column.name) for video in self.videos]
+                columns.append(pa.array(values, column.type))
+        self.videos = []
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
 
-def list_array(matrices: list[npt.NDArray[np.float32]]) -> pa.ListArray:
-    """Put matrices of shapes (T, D) into a list<fixed_size_list<float>[D]>, bit for bit."""
-    values = np.concatenate(matrices)
-    offsets = np.zeros(len(matrices) + 1, np.int32)
-    np.cumsum([len(matrix) for matrix in matrices], out=offsets[1:])
+class _Embeddings:
+    """The matrices of one column, one below the other."""
+
+    def __init__(self, dim: int):
+        self.lengths: list[int] = []
+        self._values = np.empty((0, dim), np.float32)
+        self._used = 0
+
+    def add(self, matrix: npt.NDArray[np.float32]) -> None:
+        end = self._used + len(matrix)
+        if end > len(self._values):
+            grown = np.empty((max(end, 2 * len(self._values)), self._values.shape[1]), np.float32)
+            grown[: self._used] = self._values[: self._used]
+            self._values = grown
+        self._values[self._used : end] = matrix
+        self._used = end
+        self.lengths.append(len(matrix))
+
+    def take(self) -> pa.ListArray:
+        array = list_array(self._values[: self._used], self.lengths)
+        self._used = 0
+        self.lengths = []
+        return array
+
+
+def list_array(values: npt.NDArray[np.float32], lengths: Sequence[int]) -> pa.ListArray:
+    """View matrices of shapes (length, D), one below the other in `values` (sum of lengths, D), as
+    a list<fixed_size_list<float>[D]>, bit for bit and without a copy.
+    """
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
     rows = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
     return pa.ListArray.from_arrays(pa.array(offsets), rows)

@@ -63,7 +63,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write `folder`/manifest.json, the same bytes for the same content."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / NAME).write_text(text + "\n", encoding="utf-8")
+        temporary = folder / f".{NAME}.part"
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(folder / NAME)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -58,7 +58,7 @@ class EmbeddingPlan:
                     config=self.config,
                     split=split,
                     path=shard_path(shard_name(split, index, len(pieces), encoding)),
-                    reader=self.records.reader,
+                    reader=self.records.reader.subset({v.tfrecord_filename for v in piece}),
                     videos=piece,
                     labels=annotations.labels,
                     dims=self.dims,
@@ -77,31 +77,41 @@ def plan_embeddings(
     annotations: Annotations,
     named: Mapping[str, Path],
     wanted: Sequence[str] | None,
+    work: Path,
 ) -> list[EmbeddingPlan]:
     """Find the record sets and give each its config's name, sorted by it.
 
     A set in `named` has the name it is given there; every other set below `source` has the name of
-    the built-in config of its widths. `wanted`, if given, restricts which are built.
+    the built-in config of its widths. `wanted`, if given, restricts which are built. `work` is a
+    folder for what has to be copied before it can be read.
 
     Raises:
         AvmitError: a set cannot be named, two sets would have one name, none of a set's records can
             be read, or a wanted config has no set.
     """
+    if wanted is not None and not set(wanted) - set(avmit.RATINGS_CONFIGS):
+        return []
     rated = {video.tfrecord_filename for video in annotations.ratings}
     plans: dict[str, EmbeddingPlan] = {}
     for config, path in named.items():
         if wanted is not None and config not in wanted:
             continue
-        plans[config] = _plan(config, _only_set(config, path, rated), annotations)
+        records = _only_set(config, path, rated, work)
+        plans[config] = EmbeddingPlan(config, records, *_probe(records, annotations))
     taken = [path.resolve() for path in named.values()]
-    for records in find_record_sets(source, rated):
+    for records in find_record_sets(source, rated, work):
         if any(records.path.resolve().is_relative_to(path) for path in taken):
             continue
-        if wanted is not None and not set(wanted) & (avmit.EMBEDDING_DIMS.keys() - plans.keys()):
+        dims, row_bytes = _probe(records, annotations)
+        built_in = _config_of(dims)
+        if wanted is not None and built_in not in wanted:
             continue
-        plan = _plan(None, records, annotations)
-        if wanted is not None and plan.config not in wanted:
-            continue
+        if built_in is None:
+            raise AvmitError(
+                f"the records in {records.path} are {dims[0]} audio and {dims[1]} visual values "
+                f"wide, as no built-in config is: name it with --tfrecords NAME={records.path}"
+            )
+        plan = EmbeddingPlan(built_in, records, dims, row_bytes)
         other = plans.setdefault(plan.config, plan)
         if other is not plan:
             raise AvmitError(
@@ -116,8 +126,8 @@ def plan_embeddings(
         )
     if wanted is None and not plans:
         raise AvmitError(
-            f"no record set in {source}: put a folder of label/name.tfrecord files named by "
-            "video_ratings.csv there, or build the ratings alone with --config ratings"
+            f"no record set in {source}: put a folder or archive of label/name.tfrecord files "
+            "named by video_ratings.csv there, or build the ratings alone with --config ratings"
         )
     return [plans[config] for config in sorted(plans)]
 
@@ -135,28 +145,20 @@ def check_config_name(name: str) -> None:
         )
 
 
-def _only_set(config: str, path: Path, rated: set[str]) -> RecordSet:
-    sets = find_record_sets(path, rated)
+def _only_set(config: str, path: Path, rated: set[str], work: Path) -> RecordSet:
+    sets = find_record_sets(path, rated, work)
     if len(sets) == 1:
         return sets[0]
     found = ", ".join(str(records.path) for records in sets) or "none"
     raise AvmitError(
         f"--tfrecords {config}={path} must lead to one record set and leads to {len(sets)} "
-        f"({found}): name the folder that holds the label folders"
+        f"({found}): name the folder that holds the label folders, or an archive"
     )
 
 
-def _plan(config: str | None, records: RecordSet, annotations: Annotations) -> EmbeddingPlan:
-    dims, row_bytes = _probe(records, annotations)
-    if config is None:
-        names = {dims: name for name, dims in avmit.EMBEDDING_DIMS.items()}
-        if dims not in names:
-            raise AvmitError(
-                f"the records in {records.path} are {dims[0]} audio and {dims[1]} visual values "
-                f"wide, as no built-in config is: name it with --tfrecords NAME={records.path}"
-            )
-        config = names[dims]
-    return EmbeddingPlan(config, records, dims, row_bytes)
+def _config_of(dims: Dims) -> str | None:
+    """Return the built-in config that has these widths."""
+    return next((name for name, known in avmit.EMBEDDING_DIMS.items() if known == dims), None)
 
 
 def _probe(records: RecordSet, annotations: Annotations) -> tuple[Dims, int]:

@@ -6,6 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from conversion.archives import (
+    ArchiveReader,
+    Member,
+    is_archive,
+    is_compressed_tar,
+    list_members,
+    record_name,
+    spill,
+)
+from conversion.tfrecord import MAX_RECORD_BYTES, BadRecord
+
 SUFFIX = ".tfrecord"
 
 
@@ -17,7 +28,11 @@ class Reader(Protocol):
 
         Raises:
             OSError: it cannot be read.
+            BadRecord: it is too large, or its archive is damaged where it lies.
         """
+
+    def subset(self, names: Container[str]) -> "Reader":
+        """Return a reader of `names` alone, small enough to send to another process."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,8 @@ class FolderReader:
         descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             size = os.fstat(descriptor).st_size
+            if size > MAX_RECORD_BYTES:
+                raise BadRecord(f"is larger than {MAX_RECORD_BYTES:,} bytes")
             data = os.read(descriptor, size)
             while len(data) < size and (more := os.read(descriptor, size - len(data))):
                 data += more
@@ -39,48 +56,95 @@ class FolderReader:
         finally:
             os.close(descriptor)
 
+    def subset(self, names: Container[str]) -> "FolderReader":
+        """Return this reader, which holds no index."""
+        return self
+
 
 @dataclass
 class RecordSet:
     """The records of one embedding set.
 
+    `path` is their root; inside an archive, that is the archive's path with the root's below it.
     `names` are those that rated videos point to; `strays` counts the other record files beside
     them, such as the `delete_this.tfrecord` that the published extractor leaves behind.
     """
 
     path: Path
     reader: Reader
+    archive: Path | None = None
     names: set[str] = field(default_factory=set)
     strays: int = 0
 
 
-def find_record_sets(source: Path, rated: Container[str]) -> list[RecordSet]:
+def find_record_sets(source: Path, rated: Container[str], work: Path) -> list[RecordSet]:
     """Find every record set below `source`, at any depth and under any name, in path order.
 
-    A set's root is the folder from which the names in `rated` (label/name.tfrecord) lead to files.
+    A set's root is the folder from which the names in `rated` (label/name.tfrecord) lead to files,
+    on disk or in a .zip, .tar, .tar.gz or .tgz; `source` may be such an archive itself. Compressed
+    tars are spilled into the folder `work`.
+
+    Raises:
+        AvmitError: an archive is damaged, or a member of one points outside of it.
     """
-    sets: dict[str, RecordSet] = {}
-    strays: list[str] = []
-    for folder, name in _record_files(source):
-        root, label = os.path.split(folder)
-        record = f"{label}/{name}"
-        if record in rated:
-            if root not in sets:
-                sets[root] = RecordSet(Path(root), FolderReader(root))
-            sets[root].names.add(record)
+    if source.is_file():
+        return _sets_in_archive(source, rated, work) if is_archive(source) else []
+    files: list[str] = []
+    archives: list[Path] = []
+    for path in _files(source):
+        if path.endswith(SUFFIX):
+            files.append(path)
+        elif is_archive(Path(path)):
+            archives.append(Path(path))
+    sets = []
+    for root, (names, strays) in _group(files, rated).items():
+        sets.append(RecordSet(Path(root), FolderReader(root), None, names, strays))
+    for archive in archives:
+        sets += _sets_in_archive(archive, rated, work)
+    return sorted(sets, key=lambda found: found.path)
+
+
+def _sets_in_archive(archive: Path, rated: Container[str], work: Path) -> list[RecordSet]:
+    if is_compressed_tar(archive):
+        spilled = spill(archive, rated, work)
+        file, members, others = spilled.file, spilled.members, spilled.others
+    else:
+        file, members, others = archive, list_members(archive), []
+    sets = []
+    paths = [path for path in (*members, *others) if path.endswith(SUFFIX)]
+    for root, (names, strays) in _group(paths, rated).items():
+        below = {name: _member(members, root, name) for name in names}
+        reader = ArchiveReader(str(file), below)
+        sets.append(RecordSet(archive / root, reader, archive, names, strays))
+    return sets
+
+
+def _member(members: dict[str, Member], root: str, name: str) -> Member:
+    return members[f"{root}/{name}" if root else name]
+
+
+def _group(paths: list[str], rated: Container[str]) -> dict[str, tuple[set[str], int]]:
+    """Group the paths of record files by root: the rated names below it, and how many others."""
+    names: dict[str, set[str]] = {}
+    others: list[str] = []
+    for path in paths:
+        path = path.replace(os.sep, "/")
+        name = record_name(path)
+        if name in rated:
+            root = path[: -len(name)].removesuffix("/")
+            names.setdefault(root, set()).add(name)
         else:
-            strays.append(folder)
-    for folder in strays:
-        above = [root for root in sets if f"{folder}{os.sep}".startswith(f"{root}{os.sep}")]
+            others.append(path)
+    strays = dict.fromkeys(names, 0)
+    for path in others:
+        above = [root for root in names if not root or path.startswith(f"{root}/")]
         if above:
-            sets[max(above, key=len)].strays += 1
-    return [sets[root] for root in sorted(sets)]
+            strays[max(above, key=len)] += 1
+    return {root: (found, strays[root]) for root, found in names.items()}
 
 
-def _record_files(source: Path) -> Iterator[tuple[str, str]]:
+def _files(source: Path) -> Iterator[str]:
     for folder, subfolders, files in os.walk(source):
         # What a run keeps beside its output is never input.
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(files):
-            if name.endswith(SUFFIX):
-                yield folder, name
+        yield from (os.path.join(folder, name) for name in sorted(files))  # noqa: PTH118 - fast

@@ -22,24 +22,42 @@ _OLD = ".replaced"
 
 
 @contextlib.contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold the output folder for this process alone, making it first.
+def locked(out: Path) -> Iterator[Path]:
+    """Hold the output folder for this process alone, making it first; yield its work folder.
 
-    The lock is the system's, so that a killed run leaves none behind.
+    The lock is the system's, so that a killed run leaves none behind. What is left in the work
+    folder is there for the next run; empty folders are not left.
 
     Raises:
         AvmitError: another run is at work in the folder, or it cannot be made.
     """
+    lock = filelock.FileLock(out / ".avmit.lock")
+    work = out / WORK
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AvmitError(f"cannot make {out} ({error.strerror}): choose another --out") from None
-    lock = filelock.FileLock(out / ".avmit.lock")
-    try:
-        with lock.acquire(timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise AvmitError(f"another run is writing to {out}: wait for it, or stop it") from None
+    except OSError as error:
+        raise AvmitError(
+            f"cannot write to {out} ({error.strerror}): choose another --out"
+        ) from None
+    try:
+        yield work
+    finally:
+        _remove_if_empty(out, work, Path(lock.lock_file))
+        lock.release()
+
+
+def _remove_if_empty(out: Path, work: Path, lock: Path) -> None:
+    with contextlib.suppress(OSError):
+        for folder in work.iterdir():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        work.rmdir()
+    if [path.name for path in out.iterdir()] == [lock.name]:
+        lock.unlink()
+        out.rmdir()
 
 
 class Staging:
@@ -65,21 +83,25 @@ class Staging:
         temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
         temporary.replace(mark)
 
-    def candidates(self, name: str, records: set[str]) -> Iterator[tuple[Path, ShardResult]]:
+    def candidates(
+        self, name: str, records: set[str]
+    ) -> Iterator[tuple[Path, Shard, list[tuple[str, str]]]]:
         """Yield what earlier runs left of a shard: unfinished work first, then what is published.
 
-        `records` are those that the shard is made of.
+        Each comes with its file and the bad records left out of it, of those in `records`.
         """
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
             bad = [(record, reason) for record, reason in mark["bad"]]
-            yield self.folder / name, ShardResult(Shard(**mark["shard"]), bad)
-        with contextlib.suppress(AvmitError):
-            for shards in read_manifest(self.published).splits.values():
-                for shard in shards:
-                    if shard.file == name:
-                        bad = [row for row in read_bad(self.published) if row[0] in records]
-                        yield self.published / name, ShardResult(shard, bad)
+            yield self.folder / name, Shard(**mark["shard"]), bad
+        # Work that was cut off while it was being published has a manifest already.
+        for folder in (self.folder, self.published):
+            with contextlib.suppress(AvmitError):
+                for shards in read_manifest(folder).splits.values():
+                    for shard in shards:
+                        if shard.file == name:
+                            bad = [row for row in read_bad(folder) if row[0] in records]
+                            yield folder / name, shard, bad
 
     def adopt(self, path: Path) -> None:
         """Let a shard that is published already be part of what is built."""
@@ -95,17 +117,20 @@ class Staging:
     def publish(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> bool:
         """Write manifest and lists and let the config replace what `out` has under its name.
 
-        Files that are not part of the config are dropped. Returns whether anything changed.
+        Files that are not part of the config are dropped; `lists` are rows by file name. Returns
+        whether anything changed.
         """
-        keep = {shard.file for shards in manifest.splits.values() for shard in shards}
-        for path in self.folder.iterdir():
-            if path.name not in keep:
-                path.unlink()
+        for name in (MISSING, BAD):
+            (self.folder / name).unlink(missing_ok=True)
         for name, rows in lists.items():
             if rows:
                 with (self.folder / name).open("w", encoding="utf-8", newline="") as file:
                     csv.writer(file, lineterminator="\n").writerows(rows)
         manifest.write(self.folder)
+        keep = {shard.file for shards in manifest.splits.values() for shard in shards}
+        for path in self.folder.iterdir():
+            if path.name not in (*keep, *lists, NAME):
+                path.unlink()
         changed = not _same(self.folder, self.published)
         if changed:
             shutil.rmtree(self._replaced, ignore_errors=True)
@@ -115,15 +140,7 @@ class Staging:
             shutil.rmtree(self._replaced, ignore_errors=True)
         else:
             shutil.rmtree(self.folder)
-        with contextlib.suppress(OSError):
-            self.folder.parent.rmdir()
         return changed
-
-    def discard_unfinished(self) -> None:
-        """Drop an empty place, so that a run that finished nothing leaves nothing."""
-        for folder in (self.folder, self.folder.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
     def _mark(self, name: str) -> Path:
         return self.folder / f".{name}.json"
