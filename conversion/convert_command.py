@@ -1,0 +1,152 @@
+"""`avmit convert`: its options and its summary."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avmit import AvmitError
+from conversion import convert as conversion
+from conversion.manifest import BAD, MISSING
+from conversion.record_progress import record_progress
+from conversion.shards import Encoding
+
+_LISTED = 5
+
+
+class FormatName(StrEnum):
+    """Values of --format."""
+
+    arrow = "arrow"
+    parquet = "parquet"
+
+
+class CompressionName(StrEnum):
+    """Values of --compression."""
+
+    none = "none"
+    lz4 = "lz4"
+    zstd = "zstd"
+
+
+class Policy(StrEnum):
+    """Values of --on-bad-record."""
+
+    error = "error"
+    skip = "skip"
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Folder of the release as downloaded.")],
+    out: Annotated[Path, typer.Option(help="Folder of the hub package.")] = Path("avmit"),
+    config: Annotated[
+        list[str] | None, typer.Option(help="Build only this config; may be repeated.")
+    ] = None,
+    tfrecords: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="Give a record set a config's name; repeatable."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
+    ] = None,
+    max_shard_size: Annotated[
+        str, typer.Option(help="The most that a shard takes uncompressed, such as 256MB.")
+    ] = "256MB",
+    compression: Annotated[
+        CompressionName, typer.Option(help="Of embedding shards; uncompressed ones open fastest.")
+    ] = CompressionName.none,
+    format: Annotated[FormatName, typer.Option(help="Of the shards.")] = FormatName.arrow,
+    on_bad_record: Annotated[
+        Policy, typer.Option(help="Stop at bad records, or leave them out and list them.")
+    ] = Policy.error,
+) -> None:
+    """Turn a release as downloaded into a hub package.
+
+    SOURCE holds the three CSV files and, for each embedding set, a folder of TFRecords, anywhere in
+    it and under any name.
+
+    Example: avmit convert sources --out avmit --workers 4
+    """
+    options = conversion.Options(
+        configs=config,
+        tfrecords=_named_paths(tfrecords or []),
+        workers=workers,
+        max_shard_bytes=parse_size(max_shard_size),
+        encoding=Encoding(format.value, compression.value),
+        on_bad_record=on_bad_record.value,
+    )
+    with record_progress() as progress:
+        built = conversion.convert(source, out, options, progress)
+    for item in built:
+        print(_summary(item))
+    print(f'{out}: load it with load_dataset("{out}", "{built[-1].manifest.config}")')
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that a size such as `256MB` or `1GiB` means.
+
+    Raises:
+        AvmitError: it is not a size of at least one byte.
+    """
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+    number = text.strip().rstrip("BbKkMmGgIi")
+    unit = text.strip()[len(number) :].upper()
+    try:
+        size = int(float(number) * units[unit])
+        if size < 1:
+            raise ValueError
+    except (ValueError, KeyError, OverflowError):
+        raise AvmitError(f"'{text}' is not a size: write one such as 256MB or 1GB") from None
+    return size
+
+
+def _named_paths(values: Sequence[str]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for value in values:
+        name, separator, path = value.partition("=")
+        if not (name and separator and path) or name in named:
+            raise AvmitError(f"--tfrecords {value}: write NAME=PATH, each NAME once")
+        named[name] = Path(path)
+        if not named[name].exists():
+            raise AvmitError(f"--tfrecords {value}: there is nothing at {path}")
+    return named
+
+
+def _summary(built: conversion.Built) -> str:
+    manifest = built.manifest
+    rows = ", ".join(f"{split} {manifest.rows(split):,} rows" for split in manifest.splits)
+    shards = sum(map(len, manifest.splits.values()))
+    lines = [f"{manifest.config}: {rows}"]
+    if not built.changed:
+        lines[0] += " (unchanged)"
+    elif built.earlier["kept"]:
+        lines.append(f"{built.earlier['kept']} of {shards} shards kept from an earlier run")
+    if built.earlier["changed"]:
+        count = built.earlier["changed"]
+        lines.append(f"{count} of {shards} shards made again: their input or the options changed")
+    if built.earlier["damaged"]:
+        count = built.earlier["damaged"]
+        lines.append(f"{count} of {shards} shards made again: they did not have their checksum")
+    strays = manifest.source.get("strays", 0)
+    if strays:
+        lines.append(f"{strays:,} record files that no row names, left out")
+    if built.missing:
+        names = ", ".join(built.missing[:_LISTED])
+        lines.append(
+            f"{len(built.missing):,} rated videos without a record "
+            f"({names}{_more(built.missing)}): all in {manifest.config}/{MISSING}"
+        )
+    if built.bad:
+        names = "; ".join(f"{name} {reason}" for name, reason in built.bad[:_LISTED])
+        lines.append(
+            f"{len(built.bad):,} bad records left out ({names}{_more(built.bad)}): "
+            f"all in {manifest.config}/{BAD}"
+        )
+    return "\n  ".join(lines)
+
+
+def _more(items: Sequence[object]) -> str:
+    return ", ..." if len(items) > _LISTED else ""

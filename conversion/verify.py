@@ -1,0 +1,142 @@
+"""`avmit verify`: check a package whole, bytes first, then what they say."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Features
+
+import avmit
+from conversion.checks import Check
+from conversion.checks_card import card_checks
+from conversion.checks_manifest import folder_checks, package_check, read_manifests
+from conversion.checks_ratings import ratings_checks
+from conversion.checks_rows import row_checks
+from conversion.checks_schema import features_of, label_names, schema_problem
+from conversion.checks_shards import Examined, ShardToCheck, examine, shard_checks
+from conversion.manifest import Manifest
+from conversion.workers import run_tasks
+
+Progress = Callable[[int, int], None]
+"""Told of (bytes read since the last call, bytes in all)."""
+
+
+def verify(
+    package: Path,
+    progress: Progress = lambda done, total: None,
+    workers: int | None = None,
+) -> list[Check]:
+    """Check every shard, manifest and row of a package, and its card; nothing is changed.
+
+    A shard is parsed only if its SHA-256 is right. `workers` processes read the shards, by default
+    one for each core; each holds a record batch, and this one all columns but the embeddings.
+
+    Raises:
+        AvmitError: there is no package there.
+    """
+    manifests, checks = read_manifests(package)
+    unsound = {check.where for check in checks if not check.ok}
+    checks.insert(0, package_check(package))
+    examined = _examine_all(package, manifests, progress, workers or os.cpu_count() or 1)
+    labels = _labels(examined.get("ratings", []))
+    tables: dict[str, dict[str, pa.Table]] = {}
+    for config, manifest in manifests.items():
+        schemas = [one.schema for one in examined[config]]
+        first = next((schema for schema in schemas if schema is not None), None)
+        problems = [
+            "" if schema is None else schema_problem(schema, manifest, labels, first)
+            for schema in schemas
+        ]
+        checks += folder_checks(package, config, manifest)
+        checks += shard_checks(config, manifest, examined[config], problems)
+        if any(problems) or any(one.unread or one.nulls for one in examined[config]):
+            unsound.add(config)
+        else:
+            tables[config] = _by_split(examined[config])
+    features = {config: _first_features(shards) for config, shards in examined.items()}
+    checks += card_checks(package, manifests, features)
+    return [*checks, *_content_checks(package, manifests, examined, tables, unsound)]
+
+
+def _examine_all(
+    package: Path, manifests: Mapping[str, Manifest], progress: Progress, workers: int
+) -> dict[str, list[Examined]]:
+    """Examine all shards, and return what was found by config, in the manifest's order."""
+    tasks = [
+        ShardToCheck(package / config / shard.file, config, split, shard, dict(manifest.dims))
+        for config, manifest in manifests.items()
+        for split, shards in manifest.splits.items()
+        for shard in shards
+    ]
+    total = sum(task.shard.bytes for task in tasks)
+    progress(0, total)
+    # The largest first: the last to finish are then small, and no core waits long.
+    largest_first = sorted(tasks, key=lambda task: -task.shard.bytes)
+    found = {
+        task.path: examined
+        for task, examined in run_tasks(
+            examine, largest_first, workers, lambda done: progress(done, total)
+        )
+    }
+    by_config: dict[str, list[Examined]] = {config: [] for config in manifests}
+    for task in tasks:
+        by_config[task.config].append(found[task.path])
+    return by_config
+
+
+def _content_checks(
+    package: Path,
+    manifests: Mapping[str, Manifest],
+    examined: Mapping[str, Sequence[Examined]],
+    tables: Mapping[str, Mapping[str, pa.Table]],
+    unsound: set[str],
+) -> list[Check]:
+    """Check rows against rows, of the configs whose shards could be read."""
+    checks = [
+        Check("rows", config, False, "not checked: manifest or shards are not sound")
+        for config in sorted(unsound)
+    ]
+    whole = {config: pa.concat_tables(splits.values()) for config, splits in tables.items()}
+    if not unsound & {"ratings", "test_set"}:
+        ratings_tables = {name: whole[name] for name in avmit.RATINGS_CONFIGS if name in whole}
+        checks += ratings_checks(ratings_tables)
+    for config, manifest in manifests.items():
+        if not manifest.dims or config in unsound:
+            continue
+        if unsound & {"ratings", "test_set"}:
+            found = "not checked: ratings or test_set are not sound"
+            checks.append(Check("rows", config, False, found))
+            continue
+        names = label_names(examined[config][0].schema)
+        checks += row_checks(
+            package / config,
+            manifest,
+            tables[config],
+            names,
+            whole.get("ratings"),
+            whole.get("test_set"),
+        )
+    return checks
+
+
+def _labels(ratings: Sequence[Examined]) -> list[str] | None:
+    """Return the sorted AVMIT labels of the ratings; None where they could not be read."""
+    tables = [one.table for one in ratings if one.table is not None]
+    if not ratings or len(tables) < len(ratings):
+        return None
+    if any("AVMIT_label" not in table.column_names for table in tables):
+        return None
+    return sorted({str(name) for table in tables for name in table["AVMIT_label"].to_pylist()})
+
+
+def _by_split(examined: Sequence[Examined]) -> dict[str, pa.Table]:
+    splits: dict[str, list[pa.Table]] = {}
+    for one in examined:
+        splits.setdefault(one.task.split, []).append(one.table)
+    return {split: pa.concat_tables(tables) for split, tables in splits.items()}
+
+
+def _first_features(examined: Sequence[Examined]) -> Features | None:
+    schemas = (one.schema for one in examined if one.schema is not None)
+    return next((features_of(schema) for schema in schemas), None)

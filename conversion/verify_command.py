@@ -1,0 +1,84 @@
+"""The command `avmit verify`."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box, progress
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conversion import verify as verification
+from conversion.checks import Check
+
+_UNBOUNDED = 100_000  # columns
+
+
+def verify(
+    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of the table.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
+    ] = None,
+) -> None:
+    """Check a package: checksums, card, rows, values, and the paper's counts.
+
+    Prints a table of what was looked at and found. Exits with 0 when all holds, 1 when something
+    does not.
+
+    Example: avmit verify avmit
+    """
+    with _progress() as advance:
+        checks = verification.verify(package, advance, workers)
+    wrong = sum(not check.ok for check in checks)
+    if json_output:
+        document = {
+            "package": str(package),
+            "ok": not wrong,
+            "checks": [asdict(check) for check in checks],
+        }
+        print(json.dumps(document, indent=2))
+    else:
+        # A file or another program gets whole lines, however long.
+        Console(width=None if sys.stdout.isatty() else _UNBOUNDED).print(_table(checks))
+        print(f"{package}: " + (f"{wrong} of {len(checks)} checks fail" if wrong else "all holds"))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _table(checks: Sequence[Check]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("check", "where", "", "found"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        verdict = Text("ok", "green") if check.ok else Text("FAILS", "bold red")
+        table.add_row(Text(check.name), Text(check.where), verdict, Text(check.found))
+    return table
+
+
+@contextmanager
+def _progress() -> Iterator[verification.Progress]:
+    """Show a bar of bytes on a terminal, on stderr; elsewhere nothing."""
+    console = Console(stderr=True)
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("verifying", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance
