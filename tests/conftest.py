@@ -1,0 +1,94 @@
+"""Where test data comes from; set before `datasets` is imported: caches of our own, no network."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import hypothesis
+import pytest
+
+_CACHES = tempfile.mkdtemp(prefix="avmit-tests-")
+os.environ["HF_HOME"] = _CACHES
+os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHES, "datasets"))
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.pop("AVMIT_HOME", None)
+
+import datasets  # noqa: E402
+from helpers import with_extreme_values  # noqa: E402
+
+import avmit  # noqa: E402
+from conversion.convert import Options, convert  # noqa: E402
+from conversion.demo_release import generate_release  # noqa: E402
+
+hypothesis.settings.register_profile("avmit", deadline=None, database=None)
+hypothesis.settings.load_profile("avmit")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_CACHES, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release in the published layout, both sets; never written to after it is made."""
+    folder = tmp_path_factory.mktemp("release") / "sources"
+    generate_release(folder, videos_per_label=3, test_per_label=1)
+    with_extreme_values(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def package(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hub package of `release`, in a folder named avmit; never written to."""
+    out = tmp_path_factory.mktemp("package") / "avmit"
+    convert(release, out, Options(workers=1))
+    return out
+
+
+@pytest.fixture
+def small_release(tmp_path: Path) -> Path:
+    """A release of 32 videos with one set of records, VGGish and VGG16, to be damaged freely."""
+    folder = tmp_path / "sources"
+    generate_release(folder, videos_per_label=2, test_per_label=1, sets=["vggish_vgg16"])
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder that `datasets` uses during the test."""
+    folder = tmp_path / "hf-cache"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder))
+    return folder
+
+
+class Ran(NamedTuple):
+    """What a run of the command left."""
+
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Run]:
+    """Run the `avmit` command in this process, with the test's own folder as the current one."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_avmit(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["avmit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            avmit.main()
+        captured = capsys.readouterr()
+        return Ran(stopped.value.code or 0, captured.out, captured.err)
+
+    yield run_avmit

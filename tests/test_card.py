@@ -1,0 +1,173 @@
+"""The dataset card: YAML that says what the shards hold, and examples that run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from helpers import CONFIGS, DIMS, SPLITS, csv_rows, expected_rows, shard_rows, shards, write_set
+from huggingface_hub import DatasetCard
+
+from conversion.card import size_category
+from conversion.convert import Options, convert
+
+
+def data_of(package: Path) -> dict[str, Any]:
+    data: dict[str, Any] = DatasetCard.load(package / "README.md").data.to_dict()
+    return data
+
+
+@pytest.fixture(scope="module")
+def data(package: Path) -> dict[str, Any]:
+    return data_of(package)
+
+
+@pytest.fixture(scope="module")
+def text(package: Path) -> str:
+    return (package / "README.md").read_text(encoding="utf-8")
+
+
+def test_configs_name_their_shards(package: Path, data: dict[str, Any]) -> None:
+    assert sorted(config["config_name"] for config in data["configs"]) == sorted(CONFIGS)
+    for config in data["configs"]:
+        name = config["config_name"]
+        assert [item["split"] for item in config["data_files"]] == SPLITS[name]
+        for item in config["data_files"]:
+            assert sorted(package.glob(item["path"])) == shards(package, name, item["split"])
+
+
+def test_one_config_is_the_default(data: dict[str, Any]) -> None:
+    assert [c["config_name"] for c in data["configs"] if "default" in c] == ["ratings"]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_sizes_are_those_of_the_shards(package: Path, data: dict[str, Any], config: str) -> None:
+    (info,) = [info for info in data["dataset_info"] if info["config_name"] == config]
+    assert [split["name"] for split in info["splits"]] == SPLITS[config]
+    sizes = []
+    for split in info["splits"]:
+        assert split["num_examples"] == len(shard_rows(package, config, split["name"]))
+        paths = shards(package, config, split["name"])
+        sizes.append(sum(path.stat().st_size for path in paths))
+        assert split["num_bytes"] == sizes[-1]
+    assert info["download_size"] == info["dataset_size"] == sum(sizes)
+
+
+@pytest.mark.parametrize("config", DIMS)
+def test_features_of_embeddings(release: Path, data: dict[str, Any], config: str) -> None:
+    (info,) = [info for info in data["dataset_info"] if info["config_name"] == config]
+    features = {feature["name"]: feature for feature in info["features"]}
+    assert list(features) == list(expected_rows(release, config, "test")[0])
+    labels = sorted({row["AVMIT_label"] for row in csv_rows(release / "video_ratings.csv")})
+    names = features["label"]["dtype"]["class_label"]["names"]
+    assert names == {str(index): label for index, label in enumerate(labels)}
+    for column, dim in zip(("audio", "visual"), DIMS[config], strict=True):
+        assert features[column]["sequence"] == {"sequence": "float32", "length": dim}
+
+
+def test_features_are_written_so_that_datasets_3_reads_them(text: str) -> None:
+    head = text.split("\n---\n")[0]
+    assert head.count("sequence:") == 8
+    assert "list:" not in head.replace("_list:", "")
+    assert "List" not in head
+
+
+def test_citations_are_bibtex(text: str) -> None:
+    (block,) = re.findall(r"```bibtex\n(.*?)```", text, re.DOTALL)
+    entries = re.findall(r"^@(\w+)\{(\w+),$", block, re.MULTILINE)
+    assert [key for _, key in entries] == [
+        "joannou2023avmit",
+        "monfort2019moments",
+        "hershey2017cnn",
+        "plakal2020yamnet",
+        "simonyan2015very",
+        "tan2019efficientnet",
+    ]
+    assert block.count("{") == block.count("}")
+    assert "2308.09685" in block
+
+
+def test_nothing_of_the_template_is_left(text: str) -> None:
+    body = text.split("\n---\n", 1)[1]
+    without_bibtex = re.sub(r"```bibtex\n.*?```", "", body, flags=re.DOTALL)
+    assert not re.search(r"\{\{|\}\}|\{%|%\}", without_bibtex)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_table_counts_the_rows(package: Path, text: str, config: str) -> None:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| `{config}` | ")][:1]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    for split, cell in zip(("train", "test"), cells[1:3], strict=True):
+        has = split in SPLITS[config]
+        assert cell == (str(len(shard_rows(package, config, split))) if has else "–")
+
+
+@pytest.mark.parametrize(
+    ("rows", "category"),
+    [
+        (1, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (9999, "1K<n<10K"),
+        (10_000, "10K<n<100K"),
+        (57_177, "10K<n<100K"),
+        (182_000, "100K<n<1M"),
+        (999_999, "100K<n<1M"),
+        (1_000_000, "1M<n<10M"),
+    ],
+)
+def test_size_categories(rows: int, category: str) -> None:
+    assert size_category(rows) == category
+
+
+def test_the_size_category_is_that_of_the_largest_config(data: dict[str, Any]) -> None:
+    assert data["size_categories"] == ["n<1K"]
+
+
+def test_the_examples_run(package: Path, text: str, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert all(f'"{config}"' in code for config in CONFIGS)
+    lines = "".join(f"print('{config}', len({config}))\n" for config in CONFIGS)
+    ran = subprocess.run(
+        [sys.executable, "-c", code + lines],
+        cwd=package.parent,
+        env={**os.environ, "HF_DATASETS_CACHE": str(tmp_path / "cache")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    wanted = [(c, len(shard_rows(package, c, SPLITS[c][0]))) for c in CONFIGS]
+    assert ran.stdout.splitlines() == [f"{config} {rows}" for config, rows in wanted]
+
+
+def test_the_example_of_a_config_with_a_dash_in_its_name_is_python(
+    small_release: Path, tmp_path: Path
+) -> None:
+    path = write_set(small_release, "clip", (8, 16))
+    convert(small_release, tmp_path / "avmit", Options(tfrecords={"clip-b32": path}, workers=1))
+    text = (tmp_path / "avmit" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert '"clip-b32"' in code
+    compile(code, "README.md", "exec")
+
+
+def test_a_package_of_one_config_has_it_as_the_default(small_release: Path, tmp_path: Path) -> None:
+    convert(small_release, tmp_path / "avmit", Options(configs=["vggish_vgg16"], workers=1))
+    data = data_of(tmp_path / "avmit")
+    assert [(c["config_name"], c["default"]) for c in data["configs"]] == [("vggish_vgg16", True)]
+
+
+def test_the_card_command_writes_it_again(
+    release: Path, package: Path, small_release: Path, run: Run, tmp_path: Path, text: str
+) -> None:
+    run("convert", small_release)
+    path = tmp_path / "avmit" / "README.md"
+    card = path.read_text(encoding="utf-8")
+    path.write_text("overwritten", encoding="utf-8")
+    ran = run("card", "avmit")
+    assert (ran.code, ran.out) == (0, "avmit/README.md written\n")
+    assert path.read_text(encoding="utf-8") == card
