@@ -1,0 +1,235 @@
+"""Measure the conversion against its peers, each in a process of its own, in one run.
+
+    python benchmarks/convert.py [--records 6000] [--folder DIR] [--full]
+
+`floor` reads, inflates and checks the CRC of every record and keeps nothing; `tf.data` is the usual
+route over the same files: TFRecordDataset, parse_single_sequence_example, Dataset.from_generator.
+Seconds are of the work, without imports; the peak is the largest resident size, of the largest
+process and of all together. The files are in the page cache. `--full` converts 57,177 records, as
+many as the release has, with two workers.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from releases import CONFIG, make_archive, make_release
+
+FULL = 57_177  # rated videos in the release
+REPEATS = 3
+
+
+def run_floor(source: Path, _: Path) -> None:
+    import google_crc32c
+    from isal import igzip_lib
+
+    for path in sorted(source.rglob("*.tfrecord")):
+        with path.open("rb", buffering=0) as file:
+            framed = igzip_lib.decompress(file.read(), flag=igzip_lib.DECOMP_GZIP)
+        google_crc32c.value(framed[:8])
+        google_crc32c.value(framed[12:-4])
+
+
+def run_convert(workers: int) -> Callable[[Path, Path], None]:
+    def run(source: Path, out: Path) -> None:
+        from conversion.convert import Options, convert
+
+        convert(source, out, Options(workers=workers, configs=[CONFIG]))
+
+    return run
+
+
+def run_tf_data(source: Path, out: Path) -> None:
+    import datasets
+    import numpy as np
+    import tensorflow as tf
+
+    import avmit
+
+    context = {
+        name: tf.io.FixedLenFeature([], tf.string if name in ("filename", "label") else tf.int64)
+        for name in ("filename", "label", "audio_timesteps", "visual_timesteps")
+    }
+    lists = {
+        name: tf.io.FixedLenSequenceFeature([], tf.string) for name in ("audio", "visual_object")
+    }
+
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        one, many = tf.io.parse_single_sequence_example(serialized, context, lists)
+        return {
+            "filename": one["filename"],
+            "label": one["label"],
+            "audio": tf.io.decode_raw(many["audio"], tf.float32),
+            "visual": tf.io.decode_raw(many["visual_object"], tf.float32),
+        }
+
+    paths = sorted(map(str, source.rglob("*.tfrecord")))
+    records = tf.data.TFRecordDataset(paths, "GZIP").map(parse).prefetch(8)
+
+    def rows() -> object:
+        for record in records.as_numpy_iterator():
+            yield {
+                **record,
+                "filename": record["filename"].decode(),
+                "label": record["label"].decode(),
+            }
+
+    dims = avmit.EMBEDDING_DIMS[CONFIG]
+    array = {
+        name: datasets.Sequence(datasets.Sequence(datasets.Value("float32"), length=dim))
+        for name, dim in zip(("audio", "visual"), dims, strict=True)
+    }
+    text = datasets.Value("string")
+    features = datasets.Features({"filename": text, "label": text, **array})
+    made = datasets.Dataset.from_generator(rows, features=features, cache_dir=str(out))
+    assert len(made) == len(paths) and np.shape(made[0]["audio"])[1] == dims[0]
+
+
+CASES: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
+    "floor": ("loose", run_floor),
+    "avmit, 1 worker": ("loose", run_convert(1)),
+    "avmit, 2 workers": ("loose", run_convert(2)),
+    "avmit, 1 worker, zip": ("zip", run_convert(1)),
+    "avmit, 1 worker, tar": ("tar", run_convert(1)),
+    "avmit, 1 worker, tar.gz": ("tgz", run_convert(1)),
+    "tf.data": ("loose", run_tf_data),
+}
+
+
+def measure_here(case: str, release: Path, scratch: Path) -> None:
+    """Run a case in this process and print what it took as JSON."""
+    import_first(case)
+    kind, run = CASES[case]
+    source = release / kind
+    sampler = subprocess.Popen(
+        [sys.executable, __file__, "--watch", str(os.getpid())], stdout=subprocess.PIPE, text=True
+    )
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    run(source, scratch / "out")
+    wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
+    sampler.terminate()
+    together = int(sampler.communicate()[0] or 0)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(json.dumps({"wall": wall, "cpu": cpu, "largest": max(own, children), "all": together}))
+
+
+def import_first(case: str) -> None:
+    """Import what the case needs, which is not what is measured."""
+    if case == "tf.data":
+        import tensorflow  # noqa: F401
+    import conversion.convert  # noqa: F401
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def watch(pid: int) -> None:
+    """Print, when stopped, the most bytes that a process tree held, each shared page once."""
+    import signal
+
+    peak = 0
+
+    def stop(*_: object) -> None:
+        print(peak)
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, stop)
+    while True:
+        total = 0
+        for child in [pid, *_children(pid)]:
+            if child == os.getpid():
+                continue
+            try:
+                rollup = Path(f"/proc/{child}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
+        peak = max(peak, total * 1024)
+        time.sleep(0.2)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def measure(case: str, release: Path, repeats: int) -> dict[str, float]:
+    """Run a case several times, each in a new process, and return the fastest."""
+    runs = []
+    for _ in range(repeats):
+        scratch = Path(tempfile.mkdtemp(dir=release))
+        try:
+            command = [sys.executable, __file__, "--case", case, str(release), str(scratch)]
+            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+            result = subprocess.run(command, check=True, capture_output=True, env=environment)
+            runs.append(json.loads(result.stdout.decode().splitlines()[-1]))
+        finally:
+            shutil.rmtree(scratch)
+    return min(runs, key=lambda run: float(run["wall"]))
+
+
+def report(case: str, taken: dict[str, float], records: int, floor: float) -> None:
+    rate = records / taken["wall"]
+    per_core = floor / taken["cpu"]
+    print(
+        f"{case:26} {rate:9,.0f} records/s {taken['wall']:7.2f} s wall {taken['cpu']:7.2f} s CPU"
+        f" {per_core:7.0%} of the floor, CPU for CPU {taken['all'] / 2**20:6.0f} MiB at most",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--records", type=int, default=6000)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "avmit-bench")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--watch", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.watch:
+        watch(arguments.watch)
+    if arguments.case:
+        case, release, scratch = arguments.case
+        measure_here(case, Path(release), Path(scratch))
+        return
+    release = make_release(arguments.folder, arguments.records)
+    for kind in ("zip", "tar", "tgz"):
+        make_archive(release, kind)
+    print(f"{arguments.records:,} records of {CONFIG}, best of {REPEATS}")
+    taken: dict[str, dict[str, float]] = {}
+    for case in CASES:
+        taken[case] = measure(case, release, REPEATS)
+        report(case, taken[case], arguments.records, taken["floor"]["cpu"])
+    ours = taken["avmit, 1 worker"]
+    print(f"against tf.data: {taken['tf.data']['wall'] / ours['wall']:.1f} times as fast")
+    print(f"2 workers against 1: {ours['wall'] / taken['avmit, 2 workers']['wall']:.2f} times")
+    for kind in ("zip", "tar", "tar.gz"):
+        ratio = taken[f"avmit, 1 worker, {kind}"]["wall"] / ours["wall"]
+        print(f"{kind} against loose files: {ratio:.2f} times the time")
+    if arguments.full:
+        full = make_release(arguments.folder, FULL)
+        print(f"{FULL:,} records of {CONFIG}")
+        for case in ("floor", "avmit, 2 workers"):
+            taken[case] = measure(case, full, 1)
+            report(case, taken[case], FULL, taken["floor"]["cpu"])
+
+
+if __name__ == "__main__":
+    main()
