@@ -150,11 +150,26 @@ def spill(archive: Path, rated: Container[str], folder: Path) -> "Spill":
         return earlier
     folder.mkdir(parents=True, exist_ok=True)
     index.unlink(missing_ok=True)
+    try:
+        members, others = _copy_records(archive, rated, data)
+    except BaseException:
+        data.unlink(missing_ok=True)
+        raise
+    content = {"members": {name: asdict(m) for name, m in members.items()}, "others": others}
+    temporary = index.with_suffix(".part")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(index)
+    return Spill(data, members, others)
+
+
+def _copy_records(
+    archive: Path, rated: Container[str], target: Path
+) -> tuple[dict[str, Member], list[str]]:
     members: dict[str, Member] = {}
     others: list[str] = []
     try:
         with (
-            data.open("wb") as copy,
+            target.open("wb") as copy,
             igzip.open(archive, "rb") as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
@@ -171,11 +186,7 @@ def spill(archive: Path, rated: Container[str], folder: Path) -> "Spill":
             os.fsync(copy.fileno())
     except (tarfile.TarError, EOFError, zlib.error, igzip.BadGzipFile) as error:
         raise _damaged(archive, error) from error
-    content = {"members": {name: asdict(m) for name, m in members.items()}, "others": others}
-    temporary = index.with_suffix(".part")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(index)
-    return Spill(data, members, others)
+    return members, others
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from conversion.manifest import Manifest, read_package
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
 
 _ENCODERS = {"vggish_vgg16": "VGGish + VGG16", "yamnet_effnet": "YAMNet + EfficientNetB0"}
+_CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
 _COLUMNS = {
     "filename": "the video in Moments in Time, `MIT class/name.mp4`",
     "label": "AVMIT label, the action that was rated, as an index into the names",
@@ -72,6 +73,7 @@ def render_card(package: Path) -> str:
         examples="\n".join(_example(manifest) for manifest in manifests.values()),
         provenance="\n".join(_provenance(manifest) for manifest in manifests.values()),
         avmit_citation=avmit.CITATION.strip(),
+        record=_record(manifests),
         version=avmit.__version__,
     )
     return str(card).rstrip() + "\n"
@@ -215,8 +217,16 @@ def _example(manifest: Manifest) -> str:
     return f'{variable} = load_dataset("avmit", "{manifest.config}", split="{split}")'
 
 
+def _record(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """Return what is known of the record that the configs came from, the last one if several."""
+    known = [m.source["record"] for m in manifests.values() if "record" in m.source]
+    return dict(known[-1]) if known else {}
+
+
 def _provenance(manifest: Manifest) -> str:
     source = manifest.source
-    if source["kind"] == "csv":
-        return f"- `{manifest.config}`: `{source['name']}` (SHA-256 `{source['sha256']}`)"
-    return f"- `{manifest.config}`: {source['records']:,} records of `{source['name']}`"
+    what = f"`{source.get('archive', source['name'])}`"
+    if source["kind"] == "tfrecords":
+        what = f"{source['records']:,} records of {what}"
+    sums = [f"{kind} `{source[key]}`" for key, kind in _CHECKSUMS.items() if key in source]
+    return f"- `{manifest.config}`: {what}" + (f" ({', '.join(sums)})" if sums else "")

@@ -72,6 +72,8 @@ def _nested(schema: pa.Schema, names: Sequence[str]) -> bool:
 
 
 def _described(schema: pa.Schema) -> Any:
-    """Return the features as the metadata writes them, the form that every `datasets` reads."""
-    metadata = (schema.metadata or {}).get(b"huggingface")
-    return json.loads(metadata)["info"]["features"] if metadata else None
+    """Return the features as the metadata writes them; None where it has none."""
+    try:
+        return json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -91,8 +91,6 @@ def _hash(path: Path, advance: Callable[[int], None]) -> tuple[int, str]:
 def _parse(found: Examined, advance: Callable[[int], None]) -> None:
     task = found.task
     found.schema = read_schema(task.path)
-    if len(set(found.schema.names)) < len(found.schema.names):
-        raise AvmitError("two columns have one name")
     embeddings = [
         name
         for name, width in task.dims.items()

@@ -20,6 +20,7 @@ from conversion.embeddings import OnBadRecord, ShardResult, ShardTask
 from conversion.features import arrow_schema
 from conversion.manifest import BAD, MISSING, Manifest, Shard, sha256_of
 from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
+from conversion.provenance import read_record_of, source_of
 from conversion.shards import Encoding, ShardWriter, shard_name
 from conversion.sources import RecordSet
 from conversion.staging import Staging, is_intact, locked
@@ -93,6 +94,7 @@ def convert(
         for config in avmit.RATINGS_CONFIGS
         if options.configs is None or config in options.configs
     ]
+    record = read_record_of(source)
     with locked(out) as work:
         plans = plan_embeddings(source, annotations, options.tfrecords, options.configs, work)
         staged = {config: Staging(out, config) for config in [*ratings, *(p.config for p in plans)]}
@@ -100,11 +102,11 @@ def convert(
         for plan in plans:
             _check_any_row(plan, finished[plan.config])
         built = [
-            _publish_ratings(config, annotations, files[config], staged[config], options)
+            _publish_ratings(config, annotations, files[config], record, staged[config], options)
             for config in ratings
         ]
         built += [
-            _publish_embeddings(plan, annotations, finished[plan.config], staged, options)
+            _publish_embeddings(plan, annotations, finished[plan.config], record, staged, options)
             for plan in plans
         ]
         write_card(out)
@@ -203,6 +205,7 @@ def _publish_embeddings(
     plan: EmbeddingPlan,
     annotations: Annotations,
     finished: Sequence[_Finished],
+    record: dict[str, Any],
     staged: Mapping[str, Staging],
     options: Options,
 ) -> Built:
@@ -218,7 +221,7 @@ def _publish_embeddings(
         config=plan.config,
         format=options.encoding.format,
         compression=options.encoding.compression,
-        source=_source(plan.records),
+        source=_source(plan.records, record),
         splits=splits,
         dims={"audio": plan.dims[0], "visual": plan.dims[1]},
         missing_records=len(missing),
@@ -233,7 +236,7 @@ def _publish_embeddings(
     return Built(manifest, changed, earlier, missing, bad)
 
 
-def _source(records: RecordSet) -> dict[str, Any]:
+def _source(records: RecordSet, record: dict[str, Any]) -> dict[str, Any]:
     source: dict[str, Any] = {
         "kind": "tfrecords",
         "name": records.path.name,
@@ -243,11 +246,16 @@ def _source(records: RecordSet) -> dict[str, Any]:
     if records.archive is not None:
         source["archive"] = records.archive.name
         source["sha256"] = sha256_of(records.archive)
-    return source
+    return source | source_of(records.archive or records.path, record)
 
 
 def _publish_ratings(
-    config: str, annotations: Annotations, file: Path, staging: Staging, options: Options
+    config: str,
+    annotations: Annotations,
+    file: Path,
+    record: dict[str, Any],
+    staging: Staging,
+    options: Options,
 ) -> Built:
     split = "test" if config == "test_set" else "train"
     # A few megabytes at most: never compressed, so that every reader can map them.
@@ -267,7 +275,7 @@ def _publish_ratings(
         config=config,
         format=encoding.format,
         compression=encoding.compression,
-        source={"kind": "csv", "name": file.name, "sha256": source},
+        source={"kind": "csv", "name": file.name, "sha256": source} | source_of(file, record),
         splits={split: [shard]},
     )
     return Built(manifest, staging.publish(manifest, {}))

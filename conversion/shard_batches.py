@@ -32,15 +32,16 @@ def read_schema(path: Path) -> pa.Schema:
     """Return a shard's schema.
 
     Raises:
-        AvmitError: the file cannot be read as a shard.
+        AvmitError: the file cannot be read as a shard, or two columns have one name.
     """
     try:
-        if path.suffix == ".parquet":
-            return pq.read_schema(path)
-        with pa.memory_map(str(path)) as source:
-            return pa.ipc.open_stream(source).schema
+        schema = _schema(path)
+        names = schema.names  # decoded here, where damage to them can be told
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+    if len(set(names)) < len(names):
+        raise AvmitError(f"{path} has two columns of one name: bring the shard again")
+    return schema
 
 
 def count_nulls(column: pa.Array) -> int:
@@ -78,6 +79,13 @@ def _batches(path: Path, columns: Sequence[str] | None) -> Iterator[pa.RecordBat
     with pa.memory_map(str(path)) as source:
         for batch in pa.ipc.open_stream(source, options=options):
             yield _sound(batch if columns is None else batch.select(list(columns)))
+
+
+def _schema(path: Path) -> pa.Schema:
+    if path.suffix == ".parquet":
+        return pq.read_schema(path)
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_stream(source).schema
 
 
 def _sound(batch: Any) -> pa.RecordBatch:

@@ -42,12 +42,7 @@ def verify(
     labels = _labels(examined.get("ratings", []))
     tables: dict[str, dict[str, pa.Table]] = {}
     for config, manifest in manifests.items():
-        schemas = [one.schema for one in examined[config]]
-        first = next((schema for schema in schemas if schema is not None), None)
-        problems = [
-            "" if schema is None else schema_problem(schema, manifest, labels, first)
-            for schema in schemas
-        ]
+        problems = _schema_problems(examined[config], manifest, labels)
         checks += folder_checks(package, config, manifest)
         checks += shard_checks(config, manifest, examined[config], problems)
         if any(problems) or any(one.unread or one.nulls for one in examined[config]):
@@ -83,6 +78,21 @@ def _examine_all(
     for task in tasks:
         by_config[task.config].append(found[task.path])
     return by_config
+
+
+def _schema_problems(
+    examined: Sequence[Examined], manifest: Manifest, labels: Sequence[str] | None
+) -> list[str]:
+    """Say what is wrong with the schema of each shard, or nothing; unread ones have none."""
+    first = next((one.schema for one in examined if one.schema is not None), None)
+    problems: dict[bytes, str] = {}
+    for_each = []
+    for one in examined:
+        key = b"" if one.schema is None else one.schema.serialize().to_pybytes()
+        if key not in problems:
+            problems[key] = schema_problem(one.schema, manifest, labels, first) if key else ""
+        for_each.append(problems[key])
+    return for_each
 
 
 def _content_checks(

@@ -297,6 +297,27 @@ def test_a_shard_that_is_no_arrow_though_its_sum_is_right(copy: Path) -> None:
         assert "\n" not in text
 
 
+@pytest.mark.parametrize("name", [b"\xffew_filename", b"\xc3\x28w_filename"])
+def test_a_column_name_that_is_not_unicode(copy: Path, name: bytes) -> None:
+    data = (copy / "test_set" / TEST).read_bytes()
+    damaged = data.replace(b"new_filename\0", name + b"\0")
+    assert damaged != data
+    put(copy, "test_set", TEST, damaged)
+    where = f"test_set/{TEST}"
+    found = {text for check, place, text in failures(copy) if place == where}
+    assert len(found) == 1
+    assert found.pop().startswith(
+        f"{copy / where} cannot be read as an Arrow stream ('utf-8' codec"
+    )
+
+
+def test_two_columns_of_one_name(copy: Path) -> None:
+    tamper(copy, "test_set", TEST, lambda t: t.rename_columns(["filename", *t.schema.names[:-1]]))
+    where = f"test_set/{TEST}"
+    text = f"{copy / where} has two columns of one name: bring the shard again"
+    assert {found for _, place, found in failures(copy) if place == where} == {text}
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_damage_under_a_right_sum_is_never_a_traceback(copy: Path, place: float, byte: int) -> None:
@@ -429,6 +450,10 @@ SCHEMAS: dict[str, tuple[Change, str]] = {
     "labels": (_relabel, "its label names are not the sorted AVMIT labels of the ratings"),
     "no metadata": (
         lambda table: table.replace_schema_metadata(None),
+        "its label names are not the sorted AVMIT labels of the ratings",
+    ),
+    "metadata without features": (
+        lambda table: table.replace_schema_metadata({"huggingface": '{"info": {}}'}),
         "its label names are not the sorted AVMIT labels of the ratings",
     ),
     "mad metadata": (
