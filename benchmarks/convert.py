@@ -30,14 +30,12 @@ REPEATS = 3
 
 
 def run_floor(source: Path, _: Path) -> None:
-    import google_crc32c
-    from isal import igzip_lib
+    from conversion.sources import FolderReader
+    from conversion.tfrecord import inflate, unframe
 
+    reader = FolderReader(str(source))
     for path in sorted(source.rglob("*.tfrecord")):
-        with path.open("rb", buffering=0) as file:
-            framed = igzip_lib.decompress(file.read(), flag=igzip_lib.DECOMP_GZIP)
-        google_crc32c.value(framed[:8])
-        google_crc32c.value(framed[12:-4])
+        unframe(inflate(reader.read(str(path.relative_to(source)))))
 
 
 def run_convert(workers: int) -> Callable[[Path, Path], None]:
