@@ -16,7 +16,8 @@ def run_demo(out: Path, progress: Progress) -> Iterator[str]:
     Raises:
         AvmitError: `out` cannot be written to.
     """
-    out = out.absolute()
+    if out.name in ("", ".."):
+        out = out.resolve()
     source = out.with_name(f"{out.name}-sources")
     yield "1. A small release in the published layout (random values, the real widths)"
     videos = generate_release(source)

