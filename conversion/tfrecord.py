@@ -89,8 +89,8 @@ def inflate(data: bytes) -> bytes:
 def _inflate_alone(data: bytes) -> bytes | None:
     """Inflate at one go, in a buffer of the size that the member's end states; None if not simple.
 
-    Nearly twice as fast as in steps. No data this short inflates past the limit, and without a second
-    header no second member can follow, whose length the end would state.
+    Nearly twice as fast as in steps. No data this short inflates past the limit, and without a
+    second header no second member can follow, whose length the end would state.
     """
     if len(data) * _MOST_INFLATION > MAX_RECORD_BYTES or _may_hold_two(data):
         return None
