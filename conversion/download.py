@@ -1,5 +1,6 @@
 """Download a Zenodo record's files, going on where an earlier run stopped."""
 
+import contextlib
 import errno
 import json
 import logging
@@ -280,22 +281,23 @@ class _Fetch:
 
     def _append(self, response: requests.Response, have: int) -> None:
         size = self._file.size
-        reason = "the server stopped sending"
-        with self.partial.path.open("ab") as part:
-            try:
-                for piece in response.raw.stream(CHUNK, decode_content=False):
-                    part.write(piece)
-                    have += len(piece)
-                    self.received += len(piece)
-                    self.progress(self._file, have)
-                    if have > size:
-                        raise _WrongBody(f"more than {size} bytes")
-            except urllib3.exceptions.HTTPError:
-                reason = "the connection was lost"
+        # urllib3 before 2 raises nothing when a body ends early: what counts is the size.
+        with (
+            self.partial.path.open("ab") as part,
+            contextlib.suppress(urllib3.exceptions.HTTPError),
+        ):
+            for piece in response.raw.stream(CHUNK, decode_content=False):
+                part.write(piece)
+                have += len(piece)
+                self.received += len(piece)
+                self.progress(self._file, have)
+                if have > size:
+                    raise _WrongBody(f"more than {size} bytes")
         if have < size:
             gained = have > self._farthest
             self._farthest = max(have, self._farthest)
-            raise Interrupted(f"{reason} at byte {have:,} of {size:,}", gained=gained)
+            reason = f"the connection was lost at byte {have:,} of {size:,}"
+            raise Interrupted(reason, gained=gained)
 
 
 def _write_record(out: Path, record: ZenodoRecord, retrieved: Sequence[Retrieved]) -> None:

@@ -1,5 +1,6 @@
 """A Zenodo record as the REST API describes it, and requests that bear with a busy server."""
 
+import contextlib
 import email.utils
 import json
 import re
@@ -219,11 +220,12 @@ def _record_body(session: requests.Session, url: str, retry: Retry) -> bytes:
             raise AvmitError(
                 f"{url} answers {status_of(response)}: see whether the record is open to all"
             )
-        try:
-            return response.content
-        except requests.RequestException as error:
-            reason = f"the connection to {urlsplit(url).netloc} was lost"
-            raise Interrupted(reason) from error
+        with contextlib.suppress(requests.RequestException):
+            body = response.content
+            # urllib3 before 2 raises nothing when a body ends early.
+            if not response.raw.length_remaining:
+                return body
+        raise Interrupted(f"the connection to {urlsplit(url).netloc} was lost")
 
 
 def _checked_base(base: str) -> str:

@@ -240,11 +240,9 @@ def test_a_body_without_a_stated_length_that_ends_early_is_gone_on_with(
     server: ZenodoServer, out: Path
 ) -> None:
     server.faults[VGG] = [Fault(drop_after=CHUNK, no_length=True)]
-    heard = Heard()
-    fetch(server, out, say=heard)
+    fetch(server, out)
     assert ranges(server) == [None, f"bytes={CHUNK}-"]
     assert (out / VGG).read_bytes() == BODY
-    assert "the server stopped sending at byte" in heard[0]
 
 
 def test_attempts_that_get_farther_do_not_count(server: ZenodoServer, out: Path) -> None:

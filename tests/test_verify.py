@@ -490,6 +490,14 @@ def test_extracted_configs_may_have_a_column_more_in_every_shard(copy: Path) -> 
     ]
 
 
+def test_extracted_configs_have_no_lists_of_their_own(copy: Path) -> None:
+    edit_manifest(copy, EMBEDDINGS, lambda manifest: manifest["source"].update(kind="videos"))
+    tamper(copy, EMBEDDINGS, TEST, lambda t: t.append_column("more", pa.array([[1.0]] * len(t))))
+    assert [failure for failure in failures(copy) if failure[0] == "schema"] == [
+        ("schema", f"{EMBEDDINGS}/{TEST}", "column more is not one of this config's")
+    ]
+
+
 # Manifests and folders
 
 
@@ -629,8 +637,8 @@ CARDS: dict[str, tuple[Callable[[Any], Any], list[tuple[str, str]]]] = {
         lambda card: _path(card, f"{EMBEDDINGS}/{TRAIN[0]}"),
         [("card splits", f"split train of {EMBEDDINGS} does not lead to its shards")],
     ),
-    "across folders": (
-        lambda card: _path(card, "*train*.arrow"),
+    "a folder deeper": (
+        lambda card: _path(card, f"{EMBEDDINGS}/train-*/below"),
         [("card splits", f"split train of {EMBEDDINGS} does not lead to its shards")],
     ),
     "path of another kind": (
