@@ -5,7 +5,6 @@ start only, so one pass copies its records, still compressed each, into a spill 
 output, and they are read from there in whatever order the rows want; memory holds the index alone.
 """
 
-import io
 import json
 import os
 import struct
@@ -29,21 +28,33 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where a record lies in an archive; `size` is what it takes there, in bytes."""
+    """Where a record lies in an archive; `size` is what it takes there, in bytes.
+
+    `inflated` is the size that the index gives it, for a record that is packed once more.
+    """
 
     offset: int
     size: int
+    inflated: int = 0
     method: int = zipfile.ZIP_STORED
     encrypted: bool = False
     local_header: bool = False
 
 
-@dataclass(frozen=True)
 class ArchiveReader:
     """Reads records at their offsets in an archive or spill file."""
 
-    file: str
-    members: dict[str, Member]
+    def __init__(self, file: str, members: dict[str, Member]):
+        self.file = file
+        self.members = members
+        self._opened: int | None = None
+
+    def __reduce__(self) -> tuple[type["ArchiveReader"], tuple[str, dict[str, Member]]]:
+        return ArchiveReader, (self.file, self.members)
+
+    def __del__(self) -> None:
+        if self._opened is not None:
+            os.close(self._opened)
 
     def subset(self, names: Container[str]) -> "ArchiveReader":
         """Return a reader of `names` alone, small enough to send to another process."""
@@ -60,19 +71,20 @@ class ArchiveReader:
         member = self.members[name]
         if member.encrypted:
             raise BadRecord("is encrypted in its archive")
-        if member.size > MAX_RECORD_BYTES:
-            raise BadRecord(f"takes more than {MAX_RECORD_BYTES:,} bytes in its archive")
-        with Path(self.file).open("rb", buffering=0) as archive:
-            archive.seek(member.offset)
-            if member.local_header:
-                _skip_local_header(archive)
-            data = archive.read(member.size)
+        if max(member.size, member.inflated) > MAX_RECORD_BYTES:
+            raise BadRecord(f"takes more than {MAX_RECORD_BYTES:,} bytes")
+        if self._opened is None:  # once for the thousands of reads that follow
+            self._opened = os.open(self.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        os.lseek(self._opened, member.offset, os.SEEK_SET)
+        if member.local_header:
+            _skip_local_header(self._opened)
+        data = os.read(self._opened, member.size)
         if len(data) < member.size:
             raise BadRecord("is truncated in its archive")
         if member.method == zipfile.ZIP_STORED:
             return data
         if member.method == zipfile.ZIP_DEFLATED:
-            return _inflate(data)
+            return _inflate(data, member.inflated)
         raise BadRecord(f"is packed by zip method {member.method}, which is not supported")
 
 
@@ -116,6 +128,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, Member]]:
                     Member(
                         info.header_offset,
                         info.compress_size,
+                        info.file_size,
                         info.compress_type,
                         encrypted,
                         local_header=True,
@@ -234,20 +247,21 @@ def _damaged(archive: Path, error: Exception) -> AvmitError:
     return AvmitError(f"{archive} is damaged or not complete ({error}): fetch it again")
 
 
-def _skip_local_header(archive: io.FileIO) -> None:
+def _skip_local_header(archive: int) -> None:
     """Go on to a zip member's data; the lengths before it may differ from the index's."""
-    header = archive.read(_ZIP_LOCAL_HEADER.size)
+    header = os.read(archive, _ZIP_LOCAL_HEADER.size)
     if not header.startswith(b"PK\x03\x04") or len(header) < _ZIP_LOCAL_HEADER.size:
         raise BadRecord("has a damaged header in its archive")
-    archive.seek(sum(_ZIP_LOCAL_HEADER.unpack(header)), io.SEEK_CUR)
+    os.lseek(archive, sum(_ZIP_LOCAL_HEADER.unpack(header)), os.SEEK_CUR)
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes, size: int) -> bytes:
+    """Inflate a zip member's data, of which `size` bytes should come and never more."""
     member = isal_zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        inflated: bytes = member.decompress(data, MAX_RECORD_BYTES)
+        inflated: bytes = member.decompress(data, size + 1)
     except isal_zlib.error as error:  # type: ignore[misc]  # an untyped stub
         raise BadRecord(f"is damaged in its archive ({error})") from error
-    if not member.eof:
-        raise BadRecord("is truncated or too large in its archive")
+    if not member.eof or len(inflated) != size:
+        raise BadRecord("is damaged in its archive (its size is another)")
     return inflated

@@ -190,13 +190,9 @@ class _Partial:
         return text if _STRONG_ETAG.fullmatch(text) else None
 
     def begin(self, etag: str) -> None:
-        """Forget what came, for a body that has this ETag."""
-        if self.size():
-            # Not truncated: after a kill in the last step it may be one file with the finished one.
-            self.path.unlink()
-        self._etag.unlink(missing_ok=True)
-        if _STRONG_ETAG.fullmatch(etag):
-            self._etag.write_text(etag, "latin-1")
+        """Forget what came, for a body that has this ETag; an empty one for none."""
+        self.path.write_bytes(b"")
+        self._etag.write_text(etag, "latin-1")
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -225,7 +221,7 @@ class _Fetch:
         self._farthest = 0
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        self._farthest = self.partial.size()
+        self._farthest = 0
         insist(self._file.name, lambda: self._attempt(url), self._retry, self._say)
         whole = Path(output_file)
         whole.unlink()
@@ -323,8 +319,6 @@ def _listed_before(out: Path, record: ZenodoRecord) -> set[RemoteFile]:
     try:
         content = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
         listed = {(entry["name"], entry["md5"]) for entry in content["files"]}
-        if content["id"] != record.id:
-            return set()
     except (OSError, ValueError, TypeError, KeyError):
         return set()
     return {

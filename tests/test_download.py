@@ -104,13 +104,16 @@ def sent(server: ZenodoServer) -> list[int]:
 # What is brought
 
 
-def test_brings_the_whole_record_byte_for_byte(server: ZenodoServer, out: Path) -> None:
+def test_brings_the_whole_record_byte_for_byte(
+    server: ZenodoServer, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     retrieved = fetch(server, out, only=())
     assert {name: (out / name).read_bytes() for name in FILES} == FILES
     assert names(out) == sorted([*FILES, "record.json"])
     assert [(r.file.name, r.fetched, r.received) for r in retrieved] == [
         (name, True, len(content)) for name, content in FILES.items()
     ]
+    assert [line for line in caplog.records if line.name == "pooch"] == []
 
 
 def test_asks_for_each_file_once_under_its_quoted_name_as_itself(
@@ -279,6 +282,18 @@ def test_a_server_that_ignores_the_range_is_taken_from_the_beginning(
     assert heard == [f"{VGG}: the server sends it from the beginning"]
 
 
+def test_the_etag_is_that_of_the_bytes_that_are_here(server: ZenodoServer, out: Path) -> None:
+    server.faults[VGG] = [Fault(drop_after=CHUNK)]
+    with pytest.raises(AvmitError):
+        fetch(server, out, retry=ONCE)
+    server.etag = None
+    server.faults[VGG] = [Fault(drop_after=2 * CHUNK, ignore_range=True)]
+    fetch(server, out)
+    assert ranges(server) == [None, f"bytes={CHUNK}-", f"bytes={2 * CHUNK}-"]
+    assert [r.headers.get("If-Range") for r in server.of(VGG)] == [None, f'"md5:{MD5}"', None]
+    assert (out / VGG).read_bytes() == BODY
+
+
 def test_a_file_that_changed_since_is_taken_from_the_beginning(
     server: ZenodoServer, out: Path
 ) -> None:
@@ -437,7 +452,9 @@ def test_too_long_a_wait_is_left_to_the_user(server: ZenodoServer, out: Path, as
 def test_the_wait_doubles_up_to_the_longest(server: ZenodoServer, out: Path) -> None:
     server.faults[VGG] = [Fault(status=503) for _ in range(4)]
     heard = Heard()
+    began = time.monotonic()
     fetch(server, out, retry=Retry(first_wait=0.1, longest_wait=0.3), say=heard)
+    assert time.monotonic() - began >= 0.9
     waits = [line.rpartition(" in ")[2] for line in heard]
     assert waits == ["0.1 s", "0.2 s", "0.3 s", "0.3 s"]
 
@@ -538,6 +555,16 @@ def test_two_wrong_bodies_leave_nothing(server: ZenodoServer, out: Path, wrong: 
     assert [path for path in out.rglob("*") if path.name != ".avmit.lock"] == []
 
 
+def test_a_body_without_end_is_not_taken(server: ZenodoServer, out: Path) -> None:
+    endless = Fault(body=BODY + bytes(100 * CHUNK), no_length=True)
+    server.faults[VGG] = [endless, endless]
+    seen: list[int] = []
+    record = read_record(base=server.url)
+    with pytest.raises(AvmitError, match="twice in a row: nothing of it is kept"):
+        download(out, record, ["vggish_vgg16"], progress=lambda file, done: seen.append(done))
+    assert max(seen) <= len(BODY) + CHUNK
+
+
 def test_what_was_finished_before_a_failure_is_kept_and_listed(
     server: ZenodoServer, out: Path
 ) -> None:
@@ -605,6 +632,18 @@ def test_a_folder_under_a_file_s_name_is_one_line(server: ZenodoServer, out: Pat
     assert str(stopped.value) == f"{out / VGG} is in the way of a file of that name: move it"
 
 
+def test_what_came_outlives_a_failure_of_the_last_step(server: ZenodoServer, out: Path) -> None:
+    server.on_request = lambda: (out / VGG).mkdir(exist_ok=True)
+    with pytest.raises(AvmitError, match=r" \(Is a directory\): choose another --out "):
+        fetch(server, out)
+    assert names(out) == [f".{VGG}.etag", f".{VGG}.part", VGG]
+    (out / VGG).rmdir()
+    server.requests.clear()
+    fetch(server, out)
+    assert server.of(VGG) == []
+    assert (out / VGG).read_bytes() == BODY
+
+
 # record.json
 
 
@@ -645,6 +684,11 @@ def test_record_json_keeps_what_earlier_runs_brought_while_it_is_here(
     fetch(server, out, only=["vggish_vgg16"])
     assert listed() == [VGG, YAMNET]
     (out / YAMNET).write_bytes(b"cut short")
+    fetch(server, out, only=["vggish_vgg16"])
+    assert listed() == [VGG]
+    fetch(server, out, only=["yamnet_effnet"])
+    assert listed() == [VGG, YAMNET]
+    (out / YAMNET).unlink()
     fetch(server, out, only=["vggish_vgg16"])
     assert listed() == [VGG]
     (out / "record.json").write_text("not JSON")
