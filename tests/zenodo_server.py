@@ -48,14 +48,16 @@ class ZenodoServer:
     """Serves `files` by name as the record; `faults` are used up in order, by file name.
 
     The faults of the record itself are those of the name "". `etag` is made of a file's md5; None
-    for no ETag. `on_request` is called for every request of a file before it is answered.
+    for no ETag. `on_request` is called for every request of a file before it is answered,
+    `on_record` for every request of the record.
     """
 
     files: dict[str, bytes]
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     etag: str | None = '"md5:{}"'
     answer: Any = None  # instead of the record's JSON
-    on_request: Callable[[], None] | None = None
+    on_request: Callable[[], object] | None = None
+    on_record: Callable[[], object] | None = None
     requests: list[Request] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -144,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = waiting.pop(0) if waiting and (match or path == api) else Fault()
         if match and self.zenodo.on_request:
             self.zenodo.on_request()
+        if path == api and self.zenodo.on_record:
+            self.zenodo.on_record()
         if fault.status is not None:
             self._send(entry, fault, fault.status, fault.body or b'{"message": "no"}', {})
         elif path == api:
