@@ -175,6 +175,13 @@ def spill(archive: Path, rated: Container[str], folder: Path) -> "Spill":
     return Spill(data, members, others)
 
 
+def remove_spills(folder: Path) -> None:
+    """Drop the spills in `folder`, whose records have all been read; nothing else in it."""
+    for data in folder.glob("*.spill"):
+        data.with_suffix(".json").unlink(missing_ok=True)
+        data.unlink()
+
+
 def _copy_records(
     archive: Path, rated: Container[str], target: Path
 ) -> tuple[dict[str, Member], list[str]]:

@@ -1,7 +1,6 @@
 """`avmit convert`: a release as downloaded becomes a hub package."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from avmit import AvmitError
 from conversion import annotations as csv_files
 from conversion import embeddings
 from conversion.annotations import Annotations
+from conversion.archives import remove_spills
 from conversion.card import write_card
 from conversion.embeddings import OnBadRecord, ShardResult, ShardTask
 from conversion.features import arrow_schema
@@ -110,7 +110,7 @@ def convert(
             for plan in plans
         ]
         write_card(out)
-        shutil.rmtree(work, ignore_errors=True)
+        remove_spills(work)
     return built
 
 
