@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import MofNCompleteColumn
 
 from avmit import AvmitError
 from conversion import demo as demonstration
@@ -16,7 +17,7 @@ from conversion.convert_command import convert
 from conversion.download_command import download
 from conversion.export_command import export
 from conversion.info import describe
-from conversion.record_progress import record_progress
+from conversion.terminal import Rate, progress_bar
 from conversion.verify_command import verify
 
 app = typer.Typer(
@@ -91,6 +92,6 @@ def demo(
 
     Example: avmit demo --out demo/avmit
     """
-    with record_progress() as progress:
+    with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         for line in demonstration.run_demo(out, progress):
             print(line, flush=True)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import MofNCompleteColumn
 
 from avmit import AvmitError
 from conversion import convert as conversion
 from conversion.manifest import BAD, MISSING
-from conversion.record_progress import record_progress
 from conversion.shards import Encoding
+from conversion.terminal import Rate, progress_bar
 
 _LISTED = 5
 
@@ -77,7 +78,7 @@ def convert(
         encoding=Encoding(format.value, compression.value),
         on_bad_record=on_bad_record.value,
     )
-    with record_progress() as progress:
+    with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         built = conversion.convert(source, out, options, progress)
     for item in built:
         print(_summary(item))

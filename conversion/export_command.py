@@ -1,15 +1,12 @@
 """The command `avmit export`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import progress
-from rich.console import Console
 
 from conversion import export as exporting
+from conversion.terminal import progress_bar
 
 
 def export(
@@ -28,25 +25,6 @@ def export(
 
     Example: avmit export avmit --config yamnet_effnet --out tfrecords
     """
-    with _progress() as advance:
+    with progress_bar("exporting") as advance:
         count = exporting.export(package, config, out, workers, advance)
     print(f"{out}: {count:,} records of {config}")
-
-
-@contextmanager
-def _progress() -> Iterator[exporting.Progress]:
-    """Show a bar of records on a terminal, on stderr; elsewhere nothing."""
-    console = Console(stderr=True)
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("exporting", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, advance=done, total=total)
-
-        yield advance

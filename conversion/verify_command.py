@@ -1,23 +1,19 @@
 """The command `avmit verify`."""
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box, progress
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conversion import verify as verification
 from conversion.checks import Check
-
-_UNBOUNDED = 100_000  # columns
+from conversion.terminal import progress_bar, table_console
 
 
 def verify(
@@ -36,7 +32,8 @@ def verify(
 
     Example: avmit verify avmit
     """
-    with _progress() as advance:
+    columns = (progress.DownloadColumn(), progress.TransferSpeedColumn())
+    with progress_bar("verifying", *columns) as advance:
         checks = verification.verify(package, advance, workers)
     wrong = sum(not check.ok for check in checks)
     if json_output:
@@ -47,8 +44,7 @@ def verify(
         }
         print(json.dumps(document, indent=2))
     else:
-        # A file or another program gets whole lines, however long.
-        Console(width=None if sys.stdout.isatty() else _UNBOUNDED).print(_table(checks))
+        table_console().print(_table(checks))
         print(f"{package}: " + (f"{wrong} of {len(checks)} checks fail" if wrong else "all holds"))
     if wrong:
         raise typer.Exit(1)
@@ -62,23 +58,3 @@ def _table(checks: Sequence[Check]) -> Table:
         verdict = Text("ok", "green") if check.ok else Text("FAILS", "bold red")
         table.add_row(Text(check.name), Text(check.where), verdict, Text(check.found))
     return table
-
-
-@contextmanager
-def _progress() -> Iterator[verification.Progress]:
-    """Show a bar of bytes on a terminal, on stderr; elsewhere nothing."""
-    console = Console(stderr=True)
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("verifying", total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.update(task, advance=done, total=total)
-
-        yield advance

@@ -1,0 +1,64 @@
+"""What commands show: progress bars on a terminal's stderr, and tables on stdout."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import progress
+from rich.console import Console
+from rich.text import Text
+
+_UNBOUNDED = 100_000  # columns
+
+Advance = Callable[[int, int], None]
+"""Told of (what was done since the last call, all there is to do), in the bar's units."""
+
+
+class Rate(progress.ProgressColumn):
+    """How many of `unit` are done in a second."""
+
+    def __init__(self, unit: str, digits: int = 0):
+        super().__init__()
+        self._unit = unit
+        self._digits = digits
+
+    def render(self, task: progress.Task) -> Text:
+        """Return the rate as text, nothing as long as there is none."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.{self._digits}f} {self._unit}/s")
+
+
+@contextmanager
+def live_bar(
+    doing: str, *columns: progress.ProgressColumn, **fields: Any
+) -> Iterator[tuple[progress.Progress, progress.TaskID]]:
+    """Show a bar with `columns` on a terminal, on stderr; elsewhere nothing.
+
+    `fields` are the first values of what the columns take from `task.fields`.
+    """
+    console = Console(stderr=True)
+    shown = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        *columns,
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*shown, console=console, disable=not console.is_terminal) as bar:
+        yield bar, bar.add_task(doing, total=None, **fields)
+
+
+@contextmanager
+def progress_bar(doing: str, *columns: progress.ProgressColumn) -> Iterator[Advance]:
+    """Show a bar with `columns`, or with a count if there are none, and yield what advances it."""
+    with live_bar(doing, *(columns or [progress.MofNCompleteColumn()])) as (bar, task):
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, advance=done, total=total)
+
+        yield advance
+
+
+def table_console() -> Console:
+    """Return a console on stdout; a file or another program gets whole lines, however long."""
+    return Console(width=None if sys.stdout.isatty() else _UNBOUNDED)
