@@ -433,7 +433,9 @@ def _is_compressed(file: str) -> bool:
 
 
 def main() -> None:
-    """Run the `avmit` command: the sub-commands of the conversion package."""
-    from conversion.cli import run
+    """Run the `avmit` command: the sub-commands of the conversion and the extraction package."""
+    from conversion.cli import app, run
+    from extraction.cli import register
 
+    register(app)
     run()

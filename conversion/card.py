@@ -31,6 +31,7 @@ _COLUMNS = {
     "video_location": "`training` or `validation`: the folder of Moments in Time, not a split",
     "tfrecord_filename": "the published record, `folder/name.tfrecord`; unique to the video",
     "new_filename": "the video's name as a stimulus, `AVMIT label/name.mp4`",
+    "has_audio": "whether the video has an audio stream; silence was embedded where it has none",
     "audio": "audio embeddings, one row for each timestep",
     "visual": "visual embeddings, one row for each frame taken",
 }
@@ -74,6 +75,8 @@ def render_card(package: Path) -> str:
         provenance="\n".join(_provenance(manifest) for manifest in manifests.values()),
         avmit_citation=avmit.CITATION.strip(),
         record=_record(manifests),
+        published=any(not m.extracted for m in manifests.values()),
+        extracted=any(m.extracted for m in manifests.values()),
         version=avmit.__version__,
     )
     return str(card).rstrip() + "\n"
@@ -173,11 +176,16 @@ def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:
         "| --- | --- | --- | --- | ---: |",
     ]
     for config, manifest in manifests.items():
-        encoders = _ENCODERS.get(config, "see manifest.json")
+        encoders = _encoders(manifest)
         cells = [_shape(manifest, column) for column in ("audio", "visual")]
         absent = manifest.missing_records + manifest.bad_records
         rows.append(f"| `{config}` | {encoders} | {cells[0]} | {cells[1]} | {absent:,} |")
     return "\n".join(rows)
+
+
+def _encoders(manifest: Manifest) -> str:
+    named = [encoder["name"] for encoder in manifest.source.get("encoders", {}).values()]
+    return " + ".join(named) or _ENCODERS.get(manifest.config, "see manifest.json")
 
 
 def _shape(manifest: Manifest, column: str) -> str:
@@ -225,8 +233,20 @@ def _record(manifests: Mapping[str, Manifest]) -> dict[str, str]:
 
 def _provenance(manifest: Manifest) -> str:
     source = manifest.source
+    if manifest.extracted:
+        return f"- `{manifest.config}`: {_extracted_by(source)}"
     what = f"`{source.get('archive', source['name'])}`"
     if source["kind"] == "tfrecords":
         what = f"{source['records']:,} records of {what}"
     sums = [f"{kind} `{source[key]}`" for key, kind in _CHECKSUMS.items() if key in source]
     return f"- `{manifest.config}`: {what}" + (f" ({', '.join(sums)})" if sums else "")
+
+
+def _extracted_by(source: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in source["libraries"].items())
+    encoders = "; ".join(
+        f"{encoder['name']}, weights from {encoder['weights']} "
+        f"(SHA-256 `{encoder['weights_sha256']}`)"
+        for encoder in source["encoders"].values()
+    )
+    return f"extracted from the videos by {encoders}; with {versions}"

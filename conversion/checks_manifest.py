@@ -9,7 +9,15 @@ import avmit
 from avmit import AvmitError
 from conversion.annotations import Split
 from conversion.checks import Check, judged
-from conversion.manifest import BAD, MISSING, NAME, Manifest, read_manifest, read_package
+from conversion.manifest import (
+    BAD,
+    BAD_VIDEOS,
+    MISSING,
+    NAME,
+    Manifest,
+    read_manifest,
+    read_package,
+)
 from conversion.shards import Compression, Encoding, Format, shard_name
 
 _SUFFIXES = tuple(f".{name}" for name in get_args(Format))
@@ -62,7 +70,7 @@ def folder_checks(package: Path, config: str, manifest: Manifest) -> list[Check]
     """Check that a config's folder has no other files, and that its shards are numbered right."""
     named = {shard.file for shards in manifest.splits.values() for shard in shards}
     others = {path.name for path in (package / config).iterdir() if _seen(path)}
-    others -= named | {NAME, MISSING, BAD}
+    others -= named | {NAME, MISSING, BAD, BAD_VIDEOS}
     unknown = [f"the manifest does not name {_printable(name)}" for name in sorted(others)]
     numbering = [
         f"{split} shard {index} of {len(shards)} is {shard.file}"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conversion.checks import Check, judged
-from conversion.manifest import BAD, MISSING, Manifest
+from conversion.manifest import MISSING, Manifest
 
 KEY = "tfrecord_filename"
 """The column that names a video; the others are compared."""
@@ -139,7 +139,10 @@ def _complete(
     rows = {name for table in splits.values() for name in table[KEY].to_pylist()}
     problems: list[str] = []
     absent: set[str] = set()
-    for file, noted in ((MISSING, manifest.missing_records), (BAD, manifest.bad_records)):
+    for file, noted in (
+        (MISSING, manifest.missing_records),
+        (manifest.bad_list, manifest.bad_records),
+    ):
         try:
             listed = _listed(folder / file)
         except (OSError, ValueError, csv.Error, IndexError) as error:
@@ -152,7 +155,9 @@ def _complete(
         absent.update(listed)
     rated = ratings[KEY].to_pylist()
     lost = [name for name in rated if name not in rows and name not in absent]
-    problems += [f"{name} has no row and is not in {MISSING} or {BAD}" for name in lost]
+    problems += [
+        f"{name} has no row and is not in {MISSING} or {manifest.bad_list}" for name in lost
+    ]
     problems += [f"{name} is listed and not rated" for name in sorted(absent - set(rated))]
     found = f"{len(rows):,} rows, {len(absent):,} listed without, of {len(rated):,} rated videos"
     return judged("complete", manifest.config, problems, found)

@@ -49,6 +49,8 @@ def _provenance(manifest: Manifest) -> str:
     if source["kind"] == "csv":
         return f"{source['name']}, SHA-256 {source['sha256']}"
     absent = manifest.missing_records + manifest.bad_records
-    return f"{source['name']}, {source['records']:,} records" + (
-        f" ({absent:,} rated videos without a row)" if absent else ""
-    )
+    without = f" ({absent:,} rated videos without a row)" if absent else ""
+    if manifest.extracted:
+        named = " and ".join(encoder["name"] for encoder in source["encoders"].values())
+        return f"the videos, by {named}{without}"
+    return f"{source['name']}, {source['records']:,} records{without}"

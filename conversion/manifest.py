@@ -13,6 +13,10 @@ MISSING = "missing_records.csv"
 """Rated videos without a record: tfrecord_filename."""
 BAD = "bad_records.csv"
 """Rated videos whose record was left out: tfrecord_filename, reason."""
+BAD_VIDEOS = "bad_videos.csv"
+"""Rated videos that could not be embedded: tfrecord_filename, reason, filename."""
+EXTRACTION = "extraction"
+"""The `kind` of source of a config that was made from videos."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Manifest:
     """A config: `dims` are the widths by column (none for ratings), `source` the provenance.
 
     `missing_records` and `bad_records` count the rated videos that have no row; their names stand
-    in MISSING and BAD beside this.
+    in MISSING and BAD beside this, or in BAD_VIDEOS where videos were embedded.
     """
 
     config: str
@@ -46,6 +50,16 @@ class Manifest:
     dims: dict[str, int] = field(default_factory=dict)
     missing_records: int = 0
     bad_records: int = 0
+
+    @property
+    def extracted(self) -> bool:
+        """Whether the config was made from videos, not from the published files."""
+        return bool(self.source.get("kind") == EXTRACTION)
+
+    @property
+    def bad_list(self) -> str:
+        """The name of the list of what was left out, BAD or BAD_VIDEOS."""
+        return BAD_VIDEOS if self.extracted else BAD
 
     def rows(self, split: str) -> int:
         """Count the rows of a split."""

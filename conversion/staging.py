@@ -13,7 +13,16 @@ import filelock
 
 from avmit import AvmitError
 from conversion.embeddings import ShardResult
-from conversion.manifest import BAD, MISSING, NAME, Manifest, Shard, read_manifest, sha256_of
+from conversion.manifest import (
+    BAD,
+    BAD_VIDEOS,
+    MISSING,
+    NAME,
+    Manifest,
+    Shard,
+    read_manifest,
+    sha256_of,
+)
 
 WORK = ".avmit-work"
 """The folder, below the output, of what is not finished; nothing reads it but the next run."""
@@ -61,9 +70,13 @@ def _remove_if_empty(out: Path, work: Path, lock: Path) -> None:
 
 
 class Staging:
-    """The place where one config is built before it is published into `out`."""
+    """The place where one config is built before it is published into `out`.
 
-    def __init__(self, out: Path, config: str):
+    `bad_list` is the name of its list of what was left out.
+    """
+
+    def __init__(self, out: Path, config: str, bad_list: str = BAD):
+        self._bad_list = bad_list
         self.published = out / config
         self.folder = out / WORK / config
         self._replaced = out / WORK / f"{config}{_OLD}"
@@ -100,7 +113,9 @@ class Staging:
                 for shards in read_manifest(folder).splits.values():
                     for shard in shards:
                         if shard.file == name:
-                            bad = [row for row in read_bad(folder) if row[0] in records]
+                            bad = [
+                                row for row in read_bad(folder, self._bad_list) if row[0] in records
+                            ]
                             yield folder / name, shard, bad
 
     def adopt(self, path: Path) -> None:
@@ -120,7 +135,7 @@ class Staging:
         Files that are not part of the config are dropped; `lists` are rows by file name. Returns
         whether anything changed.
         """
-        for name in (MISSING, BAD):
+        for name in (MISSING, BAD, BAD_VIDEOS):
             (self.folder / name).unlink(missing_ok=True)
         for name, rows in lists.items():
             if rows:
@@ -154,10 +169,10 @@ def is_intact(path: Path, shard: Shard) -> bool:
         return False
 
 
-def read_bad(folder: Path) -> Iterable[tuple[str, str]]:
-    """Return the (tfrecord_filename, reason) rows of a config's list of bad records."""
+def read_bad(folder: Path, name: str = BAD) -> Iterable[tuple[str, str]]:
+    """Return the (tfrecord_filename, reason) rows of a config's list of what was left out."""
     try:
-        with (folder / BAD).open(encoding="utf-8", newline="") as file:
+        with (folder / name).open(encoding="utf-8", newline="") as file:
             return [(row[0], row[1]) for row in list(csv.reader(file))[1:]]
     except (OSError, IndexError):
         return []
@@ -172,7 +187,7 @@ def _same(built: Path, published: Path) -> bool:
         return False
     return all(
         (built / name).read_bytes() == (published / name).read_bytes()
-        if name in (NAME, MISSING, BAD)
+        if name in (NAME, MISSING, BAD, BAD_VIDEOS)
         else (built / name).samefile(published / name)
         for name in names
     )

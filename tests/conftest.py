@@ -17,6 +17,9 @@ os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHES, "datasets"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.pop("AVMIT_HOME", None)
+# As `avmit extract` sets it; some tests import TensorFlow first.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import datasets  # noqa: E402
 from helpers import with_extreme_values  # noqa: E402

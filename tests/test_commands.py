@@ -14,13 +14,18 @@ from helpers import DIMS, SPLITS, shard_rows
 from avmit import AvmitError
 from conversion.cli import app
 from conversion.convert_command import parse_size
+from extraction.cli import register
 
+register(app)
 COMMANDS: dict[str, click.Command] = vars(typer.main.get_command(app))["commands"]
 README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_commands_there_are() -> None:
-    assert {"convert", "info", "card", "demo"} <= set(COMMANDS)
+    assert set(COMMANDS) == {
+        *("download", "convert", "verify", "export", "info", "card", "demo"),
+        *("extract", "encoders", "compare"),
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

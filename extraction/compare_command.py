@@ -1,0 +1,75 @@
+"""`avmit compare`: its tables."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from conversion.terminal import progress_bar, table_console
+from extraction import compare as comparison
+
+
+def compare(
+    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    config_a: Annotated[str, typer.Argument(help="An embedding config.")],
+    config_b: Annotated[str, typer.Argument(help="Another, of the same widths.")],
+) -> None:
+    """Compare two configs video by video, such as your extraction with the published embeddings.
+
+    Absolute differences are of single values. Relative ones are of a timestep's vectors, the length
+    of their difference over the longer one's. Videos with other numbers of timesteps come first
+    among the worst.
+
+    Example: avmit compare avmit yamnet_effnet mine
+    """
+    with progress_bar("comparing") as advance:
+        found = comparison.compare(package, config_a, config_b, advance)
+    console = table_console()
+    console.print(_totals(found))
+    console.print(_worst(found, config_a, config_b))
+    for column, reason in found.skipped.items():
+        print(f"{column} is not compared: {reason}")
+    print(f"videos in {config_a} alone: {found.only_a:,}; in {config_b} alone: {found.only_b:,}")
+
+
+def _totals(found: comparison.Comparison) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="differences", title_justify="left")
+    table.add_column("")
+    for column in found.columns:
+        table.add_column(column, justify="right")
+    rows: list[tuple[str, Callable[[comparison.ColumnDifference], str]]] = [
+        ("videos", lambda one: f"{one.videos:,}"),
+        ("other timesteps", lambda one: f"{one.mismatches:,}"),
+        ("timesteps compared", lambda one: f"{one.steps:,}"),
+        ("worst absolute", lambda one: f"{one.worst_absolute:.3g}"),
+        ("mean absolute", lambda one: f"{one.mean_absolute:.3g}"),
+        ("worst relative", lambda one: f"{one.worst_relative:.3g}"),
+        ("mean relative", lambda one: f"{one.mean_relative:.3g}"),
+        ("worst cosine", lambda one: f"{one.worst_cosine:.7f}"),
+        ("mean cosine", lambda one: f"{one.mean_cosine:.7f}"),
+    ]
+    for name, text in rows:
+        table.add_row(name, *(text(one) for one in found.columns.values()))
+    return table
+
+
+def _worst(found: comparison.Comparison, config_a: str, config_b: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="the worst videos", title_justify="left")
+    table.add_column("video", overflow="fold")
+    table.add_column("column")
+    for name in ("relative", "absolute", "cosine", f"timesteps {config_a}, {config_b}"):
+        table.add_column(name, justify="right")
+    for one in found.worst:
+        table.add_row(
+            Text(one.name),
+            one.column,
+            f"{one.relative:.3g}",
+            f"{one.absolute:.3g}",
+            f"{one.cosine:.7f}",
+            f"{one.steps[0]}, {one.steps[1]}",
+        )
+    return table

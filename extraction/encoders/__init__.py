@@ -1,0 +1,1 @@
+"""The encoders of the published embeddings, and the corrected EfficientNetB0."""

@@ -1,0 +1,320 @@
+"""`avmit extract`: videos become an embedding config of a hub package."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import datasets
+
+import avmit
+from avmit import AvmitError
+from conversion import annotations as csv_files
+from conversion.annotations import Annotations, Split
+from conversion.card import write_card
+from conversion.convert import DEFAULT_MAX_SHARD_BYTES
+from conversion.embeddings import ShardResult
+from conversion.features import arrow_schema
+from conversion.manifest import BAD_VIDEOS, NAME, Manifest, Shard, read_manifest
+from conversion.plan import check_config_name
+from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
+from conversion.staging import Staging, is_intact, locked
+from extraction import registry
+from extraction.encoder import Encoder
+from extraction.pipeline import Side, Sides
+from extraction.provenance import describe
+from extraction.retry import retry_shard
+from extraction.shard import OnBadVideo, ShardTask, bad_videos_error, input_digest, write_shard
+from extraction.videos import Videos
+
+CLIP_MS = 3000
+"""A video of Moments in Time lasts three seconds; how many rows a shard gets follows from it."""
+
+Progress = Callable[[int, int, int], None]
+"""Told of (videos done since the last call, videos in all, bad ones since the last call)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line sets; an encoder of None leaves its column out."""
+
+    config: str
+    audio: str | None
+    visual: str | None
+    audio_weights: Path | None = None
+    visual_weights: Path | None = None
+    workers: int | None = None
+    max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES
+    encoding: Encoding = field(default_factory=Encoding)
+    on_bad_video: OnBadVideo = "error"
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A finished extraction; `kept` counts shards that were there already, `bad` has
+    (filename, reason), and `mended` counts the bad videos of before that now have a row.
+    """
+
+    manifest: Manifest
+    changed: bool
+    kept: int
+    bad: list[tuple[str, str]]
+    mended: int = 0
+
+
+def extract(
+    videos: Path,
+    annotations: Path,
+    out: Path,
+    options: Options,
+    progress: Progress = lambda done, total, bad: None,
+) -> Extracted:
+    """Embed all rated videos below `videos` and build a config of the hub package `out`.
+
+    `annotations` is a folder with the release's three CSV files. Nothing is seen in `out` before
+    all of it is finished; what an interrupted run finished is kept.
+
+    Raises:
+        AvmitError: bad input, with nothing changed in `out`; or the folder is in use.
+    """
+    encoders = _encoders(options)
+    check_config_name(options.config)
+    rows = csv_files.read_annotations(csv_files.find_files(annotations))
+    copy = Videos(videos)
+    with locked(out):
+        published = out / options.config
+        _check_replaceable(published, options.retry_failed)
+        files = {v: copy.find(v.video_location, v.filename) for v in rows.ratings}
+        missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
+        if len(missing) == len(files) or (missing and _policy(options) == "error"):
+            raise bad_videos_error(missing, videos)
+        sides = _load(encoders, options)
+        source = describe(sides, _local(options))
+        staging = Staging(out, options.config, BAD_VIDEOS)
+        tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
+        if options.retry_failed:
+            _check_same(read_manifest(published), tasks, source, published)
+        finished = _finish(tasks, staging, sides, options, progress)
+        extracted = _publish(tasks, finished, staging, source, encoders, options)
+        write_card(out)
+    return extracted
+
+
+Encoders = dict[str, Encoder]
+"""The chosen encoders by column, `audio` first."""
+
+
+def _encoders(options: Options) -> Encoders:
+    chosen: Encoders = {}
+    if options.audio is not None:
+        chosen["audio"] = registry.find(options.audio, "audio")
+    if options.visual is not None:
+        chosen["visual"] = registry.find(options.visual, "visual")
+    if not chosen:
+        raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
+    for column, weights in _weights(options).items():
+        if weights is not None and column not in chosen:
+            raise AvmitError(f"--{column}-weights without an encoder: name one with --{column}")
+        if weights is not None and not weights.exists():
+            raise AvmitError(f"--{column}-weights {weights}: there is nothing there")
+    return chosen
+
+
+def _weights(options: Options) -> dict[str, Path | None]:
+    return {"audio": options.audio_weights, "visual": options.visual_weights}
+
+
+def _local(options: Options) -> dict[str, bool]:
+    return {column: weights is not None for column, weights in _weights(options).items()}
+
+
+def _policy(options: Options) -> OnBadVideo:
+    # Those that failed may fail again, and the rest is not looked at.
+    return "skip" if options.retry_failed else options.on_bad_video
+
+
+def _load(encoders: Encoders, options: Options) -> Sides:
+    weights = _weights(options)
+    loaded = {
+        column: Side(encoder, encoder.load(weights[column])) for column, encoder in encoders.items()
+    }
+    return Sides(loaded.get("audio"), loaded.get("visual"))
+
+
+def _check_replaceable(published: Path, retry: bool) -> None:
+    if not (published / NAME).is_file():
+        if retry:
+            raise AvmitError(
+                f"no config in {published} to retry: run `avmit extract` without --retry-failed"
+            )
+        return
+    if not read_manifest(published).extracted:
+        raise AvmitError(
+            f"{published} was not made by `avmit extract` and would be replaced: "
+            "choose another --config"
+        )
+
+
+def _plan(
+    rows: Annotations,
+    files: dict[csv_files.Video, Path | None],
+    root: Path,
+    staging: Staging,
+    encoders: Encoders,
+    source: dict[str, Any],
+    options: Options,
+) -> Iterator[ShardTask]:
+    """Cut the config into shards, by the number of timesteps that three seconds have."""
+    schema = arrow_schema(_features(encoders, rows.labels))
+    row_bytes = sum(
+        4 * encoder.width * (1 + int(CLIP_MS / encoder.step_ms)) for encoder in encoders.values()
+    )
+    for split in get_args(Split):
+        videos = rows.split(split)
+        if not videos:
+            continue
+        pieces = plan_shards(videos, row_bytes, options.max_shard_bytes)
+        for index, piece in enumerate(pieces):
+            yield ShardTask(
+                split=split,
+                path=staging.shard(shard_name(split, index, len(pieces), options.encoding)),
+                root=root,
+                videos=piece,
+                files=[files[video] for video in piece],
+                labels=rows.labels,
+                schema=schema,
+                encoding=options.encoding,
+                batch_rows=batch_rows(row_bytes),
+                source=source,
+            )
+
+
+def _features(encoders: Encoders, labels: list[str]) -> datasets.Features:
+    widths = {column: encoder.width for column, encoder in encoders.items()}
+    features = avmit.embedding_features(widths.get("audio"), widths.get("visual"), labels)
+    return datasets.Features({**features, "has_audio": datasets.Value("bool")})
+
+
+def _check_same(
+    manifest: Manifest, tasks: list[ShardTask], source: dict[str, Any], published: Path
+) -> None:
+    """Refuse to mix rows of another making into a published config."""
+    names = [shard.file for shards in manifest.splits.values() for shard in shards]
+    for key, here in source.items():
+        there = manifest.source[key]
+        if there != here:
+            raise AvmitError(
+                f"{published} was made with other {key} ({_difference(there, here)}): "
+                "retry with the same, or extract all again without --retry-failed"
+            )
+    if not {*names} <= {task.path.name for task in tasks}:
+        raise AvmitError(
+            f"{published} was made from other annotations or with another --max-shard-size: "
+            "retry with the same, or extract all again without --retry-failed"
+        )
+
+
+def _difference(there: Any, here: Any) -> str:
+    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    if isinstance(there.get(keys[0]), dict) and isinstance(here.get(keys[0]), dict):
+        return f"{keys[0]}: {_difference(there[keys[0]], here[keys[0]])}"
+    return f"{keys[0]} {there.get(keys[0], 'none')}, now {here.get(keys[0], 'none')}"
+
+
+@dataclass(frozen=True)
+class _Finished:
+    result: ShardResult
+    kept: bool
+    mended: int = 0
+
+
+def _finish(
+    tasks: list[ShardTask], staging: Staging, sides: Sides, options: Options, progress: Progress
+) -> list[_Finished]:
+    """Finish each shard in turn: its batches fill all cores."""
+    total = sum(len(task.videos) for task in tasks)
+    workers = options.workers or os.cpu_count() or 1
+
+    def advance(done: int, bad: int) -> None:
+        progress(done, total, bad)
+
+    progress(0, total, 0)
+    published = _published_shards(staging) if options.retry_failed else set()
+    finished = []
+    for task in tasks:
+        item = _kept(task, staging, options)
+        if item is not None:
+            advance(len(task.videos), len(item.result.bad))
+        elif task.path.name in published:
+            result, mended = retry_shard(task, staging, sides, workers, advance)
+            item = _Finished(result, not mended, mended)
+        else:
+            result = write_shard(task, sides, workers, _policy(options), advance)
+            item = _Finished(result, False)
+        staging.record(item.result)
+        finished.append(item)
+    return finished
+
+
+def _published_shards(staging: Staging) -> set[str]:
+    splits = read_manifest(staging.published).splits
+    return {shard.file for shards in splits.values() for shard in shards}
+
+
+def _kept(task: ShardTask, staging: Staging, options: Options) -> _Finished | None:
+    """Return what an earlier run made of the same, if that is whole and is not to be retried."""
+    digest = input_digest(task)
+    for path, shard, bad in staging.candidates(task.path.name, task.names):
+        if shard.input_sha256 != digest or not is_intact(path, shard):
+            continue
+        if options.retry_failed and bad and path.parent == staging.published:
+            continue
+        if bad and _policy(options) == "error":
+            raise bad_videos_error(_by_filename(bad, task.videos), task.root)
+        staging.adopt(path)
+        return _Finished(ShardResult(shard, bad), True)
+    return None
+
+
+def _publish(
+    tasks: list[ShardTask],
+    finished: list[_Finished],
+    staging: Staging,
+    source: dict[str, Any],
+    encoders: Encoders,
+    options: Options,
+) -> Extracted:
+    splits: dict[str, list[Shard]] = {}
+    for task, item in zip(tasks, finished, strict=True):
+        assert item.result.shard is not None
+        splits.setdefault(task.split, []).append(item.result.shard)
+    bad = [row for item in finished for row in item.result.bad]
+    listed = _by_filename(bad, [video for task in tasks for video in task.videos])
+    if not any(shard.rows for shards in splits.values() for shard in shards):
+        raise bad_videos_error(listed, tasks[0].root)
+    # datasets cannot load a split of no rows, which is what bad videos can leave.
+    splits = {s: shards for s, shards in splits.items() if any(shard.rows for shard in shards)}
+    manifest = Manifest(
+        config=options.config,
+        format=options.encoding.format,
+        compression=options.encoding.compression,
+        source=source,
+        splits=splits,
+        dims={column: encoder.width for column, encoder in encoders.items()},
+        bad_records=len(bad),
+    )
+    header = ("tfrecord_filename", "reason", "filename")
+    names = [(*row, filename) for row, (filename, _) in zip(bad, listed, strict=True)]
+    changed = staging.publish(manifest, {BAD_VIDEOS: [header, *names] if bad else []})
+    kept = sum(item.kept for item in finished)
+    return Extracted(manifest, changed, kept, listed, sum(item.mended for item in finished))
+
+
+def _by_filename(
+    bad: Sequence[tuple[str, str]], videos: Sequence[csv_files.Video]
+) -> list[tuple[str, str]]:
+    """Name bad videos by what they are called in Moments in Time."""
+    filenames = {video.tfrecord_filename: video.filename for video in videos}
+    return [(filenames[name], reason) for name, reason in bad]

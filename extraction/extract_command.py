@@ -1,0 +1,118 @@
+"""`avmit extract`: its options and its summary."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import progress
+
+from conversion.convert_command import parse_size
+from conversion.manifest import BAD_VIDEOS
+from conversion.terminal import Rate, live_bar
+from extraction import extract as extraction
+
+_LISTED = 5
+
+
+class BadVideoPolicy(StrEnum):
+    """Values of --on-bad-video."""
+
+    error = "error"
+    skip = "skip"
+
+
+def extract(
+    videos: Annotated[
+        Path, typer.Option(metavar="MIT_DIR", help="Moments in Time: training and validation.")
+    ],
+    annotations: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder with the release's three CSV files.")
+    ],
+    audio: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
+    visual: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
+    config: Annotated[str, typer.Option(metavar="NAME", help="The new config's name.")],
+    out: Annotated[Path, typer.Option(help="Folder of the hub package.")] = Path("avmit"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Decoding threads; by default one for each core.")
+    ] = None,
+    audio_weights: Annotated[
+        Path | None, typer.Option(help="A local TensorFlow SavedModel; nothing is fetched.")
+    ] = None,
+    visual_weights: Annotated[
+        Path | None, typer.Option(help="A local Keras weights file; nothing is fetched.")
+    ] = None,
+    max_shard_size: Annotated[
+        str, typer.Option(help="The most that a shard takes, such as 256MB.")
+    ] = "256MB",
+    on_bad_video: Annotated[
+        BadVideoPolicy, typer.Option(help="Stop at bad videos, or leave them out and list them.")
+    ] = BadVideoPolicy.error,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try only the videos that failed before.")
+    ] = False,
+) -> None:
+    """Embed your own copy of the videos, with any audio and visual encoder, into a new config.
+
+    An interrupted run goes on where it was when it is started again.
+
+    Example: avmit extract --videos MIT_DIR --annotations sources --audio yamnet
+    --visual efficientnet_b0 --config mine --out avmit
+    """
+    options = extraction.Options(
+        config=config,
+        audio=None if audio == "none" else audio,
+        visual=None if visual == "none" else visual,
+        audio_weights=audio_weights,
+        visual_weights=visual_weights,
+        workers=workers,
+        max_shard_bytes=parse_size(max_shard_size),
+        on_bad_video="skip" if on_bad_video is BadVideoPolicy.skip else "error",
+        retry_failed=retry_failed,
+    )
+    with _progress() as advance:
+        done = extraction.extract(videos, annotations, out, options, advance)
+    print(_summary(done))
+    print(f'{out}: load it with load_dataset("{out}", "{config}")')
+
+
+def _summary(done: extraction.Extracted) -> str:
+    manifest = done.manifest
+    rows = ", ".join(f"{split} {manifest.rows(split):,} rows" for split in manifest.splits)
+    shards = sum(map(len, manifest.splits.values()))
+    lines = [f"{manifest.config}: {rows}"]
+    if not done.changed:
+        lines[0] += " (unchanged)"
+    elif done.kept:
+        lines.append(f"{done.kept} of {shards} shards kept from an earlier run")
+    if done.mended:
+        lines.append(f"{done.mended:,} videos that failed before have a row now")
+    if done.bad:
+        names = "; ".join(f"{name} {reason}" for name, reason in done.bad[:_LISTED])
+        more = "; ..." if len(done.bad) > _LISTED else ""
+        lines.append(
+            f"{len(done.bad):,} bad videos left out ({names}{more}): "
+            f"all in {manifest.config}/{BAD_VIDEOS}"
+        )
+    return "\n  ".join(lines)
+
+
+@contextmanager
+def _progress() -> Iterator[extraction.Progress]:
+    """Show a bar of videos, with how many failed."""
+    failed = 0
+    columns = (
+        progress.MofNCompleteColumn(),
+        Rate("videos", digits=1),
+        progress.TextColumn("{task.fields[failed]} failed"),
+    )
+    with live_bar("extracting", *columns, failed=0) as (bar, task):
+
+        def advance(done: int, total: int, bad: int) -> None:
+            nonlocal failed
+            failed += bad
+            bar.update(task, advance=done, total=total, failed=failed)
+
+        yield advance

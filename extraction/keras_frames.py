@@ -1,0 +1,107 @@
+"""Visual networks that are Keras models and take batches of frames."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from extraction.encoder import Encoder, Frames, Network, option, weights_digest
+from extraction.extra import require
+
+BATCH = 32
+"""Frames in every call of a network; larger batches are not faster on CPUs, and take more memory.
+
+One size alone, so that a frame meets the same arithmetic whatever is computed beside it.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KerasEncoder(Encoder):
+    """A model of keras.applications whose ImageNet weights lie at `url` with an MD5 sum."""
+
+    url: str
+    md5: str
+
+    @abstractmethod
+    def build(self, load_weights: Callable[[Any], None]) -> tuple[Any, Callable[[Any], Any]]:
+        """Return the model, weights loaded into it, and the function that prepares its input."""
+
+    def load(self, weights: Path | None) -> Network:
+        """Build the model and load the Keras weights file `weights`, or else the one at `url`."""
+        require("tensorflow")
+        file = weights or self._fetch()
+        if not file.is_file():
+            raise AvmitError(
+                f"no file {file}: {option('visual')} takes a Keras weights file such as "
+                f"{self.file_name}, from {self.url}"
+            )
+
+        def load_weights(model: Any) -> None:
+            try:
+                model.load_weights(str(file))
+            except Exception as error:  # Keras and h5py raise what they like
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                raise AvmitError(
+                    f"{file} does not hold the weights of {self.name} ({reason[0][:200]}): "
+                    f"take {self.file_name} from {self.url}"
+                ) from error
+            for layer in model.layers:
+                # Some Keras 3 go on normalising with 0 and 1 after a mean and variance are loaded.
+                if hasattr(layer, "finalize_state"):
+                    layer.finalize_state()
+
+        model, prepare = self.build(load_weights)
+        assert isinstance(self.input, Frames)
+        return FramesNetwork(model, prepare, self.input.side, weights_digest(file))
+
+    @property
+    def file_name(self) -> str:
+        """The name of the published weights file."""
+        return self.url.rsplit("/", 1)[1]
+
+    def _fetch(self) -> Path:
+        keras = require("keras")
+        try:
+            return Path(
+                keras.utils.get_file(
+                    self.file_name, self.url, cache_subdir="models", file_hash=self.md5
+                )
+            )
+        except Exception as error:  # whatever its HTTP client raises
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise AvmitError(
+                f"cannot fetch the weights of {self.name} ({reason[0][:200]}): bring "
+                f"{self.file_name} from {self.url}, and name it with {option('visual')}"
+            ) from error
+
+
+class FramesNetwork:
+    """A Keras model that maps uint8 RGB frames (N, side, side, 3) to embeddings (N, width)."""
+
+    def __init__(self, model: Any, prepare: Callable[[Any], Any], side: int, weights_sha256: str):
+        tf = require("tensorflow")
+        self.weights_sha256 = weights_sha256
+        self._side = side
+
+        def apply(frames: Any) -> Any:
+            return model(prepare(tf.cast(frames, tf.float32)), training=False)
+
+        signature = [tf.TensorSpec((BATCH, side, side, 3), tf.uint8)]
+        self._apply = tf.function(apply, input_signature=signature)
+
+    def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the embeddings of any number of frames, BATCH at a time, the last padded."""
+        done = []
+        for start in range(0, len(inputs), BATCH):
+            frames = inputs[start : start + BATCH]
+            batch = frames
+            if len(frames) < BATCH:
+                batch = np.zeros((BATCH, self._side, self._side, 3), np.uint8)
+                batch[: len(frames)] = frames
+            done.append(self._apply(batch).numpy()[: len(frames)])
+        return np.concatenate(done)

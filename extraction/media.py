@@ -1,0 +1,180 @@
+"""Frames and waveform of a video, by the published extractor's procedure.
+
+It used OpenCV 4.4 for the frames, and FFmpeg, pydub and resampy for the sound. Newer versions of
+these silently give other frames and other samples; what follows holds to the old ones' results.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from extraction.extra import require
+
+FRAME_INTERVAL_MS = 480
+"""At least this lies between frames taken; the extractor of arXiv 2308.09685 used YAMNet's hop."""
+FRAME_SIDE = 224
+"""Height and width in pixels that VGG16 and EfficientNetB0 were trained with."""
+SAMPLE_RATE = 16_000
+"""Samples per second that VGGish and YAMNet were trained with."""
+SILENCE_SAMPLES = 48_000
+"""What stands for the sound of a video without an audio stream: three seconds of zeros."""
+
+
+class BadVideo(AvmitError):
+    """A video that cannot be embedded; its text is the reason, and follows on the video's name."""
+
+
+def frames(
+    path: Path, interval_ms: float = FRAME_INTERVAL_MS, side: int = FRAME_SIDE
+) -> npt.NDArray[np.uint8]:
+    """Take a frame of a video at least each `interval_ms`, the first one always.
+
+    Frame n has the time 1000 n / (the stream's average rate) milliseconds, whatever its own
+    timestamp, and is taken when that is `interval_ms` or more after the last one taken.
+
+    Returns:
+        RGB, 0 to 255, of shape (T, side, side, 3), T >= 1; resized bilinearly without antialiasing.
+
+    Raises:
+        BadVideo: the file is missing or unreadable, or has no frame.
+    """
+    cv2 = _opencv()
+    capture = _open_capture(cv2, path)
+    try:
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        taken: list[npt.NDArray[np.uint8]] = []
+        number, last = 0, 0.0
+        while capture.grab():
+            time = 1000 * number / rate if rate > 0 else 0.0
+            if not taken or time >= last + interval_ms:
+                decoded, image = capture.retrieve()
+                if not decoded:
+                    raise BadVideo(f"cannot be decoded at frame {number}")
+                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                taken.append(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR))
+                last = time
+            number += 1
+    except cv2.error as error:
+        raise BadVideo(f"cannot be decoded at frame {number} ({error.err})") from error
+    finally:
+        capture.release()
+    if not taken:
+        raise BadVideo("has no frame that can be decoded")
+    return np.stack(taken)
+
+
+def _open_capture(cv2: Any, path: Path) -> Any:
+    _check_readable(path)
+    capture = cv2.VideoCapture()
+    # One thread each: many videos are decoded at a time.
+    if not capture.open(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
+        raise BadVideo("is not a video that OpenCV can open")
+    # OpenCV 4.4 turned frames by their metadata; whether later ones do by default has varied.
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+def _opencv() -> Any:
+    # Both log bad videos on stderr, and those are reported by name already.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2 = require("cv2")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def waveform(path: Path, rate: int = SAMPLE_RATE) -> tuple[npt.NDArray[np.float32], bool]:
+    """Return the sound of a video as one channel, and whether it has an audio stream at all.
+
+    All channels count equally (a 5.1 centre channel too), in 16-bit integers as pydub averages
+    them; then the samples are divided by 32768 and resampled by resampy's `kaiser_best`.
+
+    Returns:
+        Samples from -1 to 1, `rate` a second, of shape (N,); without an audio stream three seconds
+        of zeros.
+
+    Raises:
+        BadVideo: the file is missing or unreadable, or its audio stream has nothing to decode.
+    """
+    mono, own_rate = _mono(path)
+    if own_rate is None:
+        return np.zeros(SILENCE_SAMPLES * rate // SAMPLE_RATE, np.float32), False
+    samples = mono / 32768.0
+    if own_rate != rate:
+        if len(samples) * rate < own_rate:
+            raise BadVideo(f"is too short: its sound has {len(samples)} samples")
+        samples = require("resampy").resample(samples, own_rate, rate, filter="kaiser_best")
+    return samples.astype(np.float32), True
+
+
+def has_audio(path: Path) -> bool:
+    """Tell whether a video has an audio stream.
+
+    Raises:
+        BadVideo: the file is missing or unreadable.
+    """
+    av = require("av")
+    _check_readable(path)
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.audio)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadVideo(f"is not a video that FFmpeg can open ({_reason(error)})") from error
+
+
+def _mono(path: Path) -> tuple[npt.NDArray[np.int64], int | None]:
+    """Return 16-bit samples of one channel with their rate; None where there is no stream."""
+    av = require("av")
+    _check_readable(path)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                return np.zeros(0, np.int64), None
+            pieces, rate = _decode(av, container)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadVideo(f"is not a video that FFmpeg can open ({_reason(error)})") from error
+    if not pieces:
+        raise BadVideo("has an audio stream with nothing that can be decoded")
+    return np.concatenate(pieces), rate
+
+
+def _decode(av: Any, container: Any) -> tuple[list[npt.NDArray[np.int64]], int]:
+    """Decode the first audio stream to mono pieces, leaving out packets that are damaged."""
+    to_int16 = av.AudioResampler(format="s16p")
+    pieces, rate = [], 0
+    for packet in container.demux(container.streams.audio[0]):
+        try:
+            decoded = packet.decode()
+        except av.error.InvalidDataError:
+            continue  # FFmpeg's command line goes on too
+        for frame in decoded:
+            for converted in to_int16.resample(frame):
+                pieces.append(_average(converted.to_ndarray()))
+                rate = converted.sample_rate
+    return pieces, rate
+
+
+def _average(channels: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """Average (channels, samples) as pydub's `set_channels(1)` does, rounding downwards."""
+    wide = channels.astype(np.int64)
+    if len(wide) <= 2:
+        return np.asarray(wide.sum(0) // len(wide))
+    # pydub divides each channel before it adds them up.
+    return np.asarray((wide // len(wide)).sum(0))
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise BadVideo("is empty")
+    except OSError as error:
+        raise BadVideo(f"cannot be read ({error.strerror})") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

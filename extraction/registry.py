@@ -1,0 +1,107 @@
+"""Find encoders by name: the built-in ones, and those that other packages add.
+
+A package adds an encoder by an entry point in the group `avmit.encoders` that leads to an `Encoder`
+and has its name, and a family of them by one in `avmit.encoder_schemes` that leads to a function:
+the entry point `hf` gets `facebook/dinov2-small` when `hf:facebook/dinov2-small` is asked for.
+"""
+
+import difflib
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from avmit import AvmitError
+from extraction.encoder import Encoder, Modality
+from extraction.encoders.efficientnet import EFFICIENTNET_B0, EFFICIENTNET_B0_CORRECTED
+from extraction.encoders.vgg16 import VGG16_ENCODER
+from extraction.encoders.vggish import VGGISH
+from extraction.encoders.yamnet import YAMNET
+
+GROUP = "avmit.encoders"
+SCHEMES_GROUP = "avmit.encoder_schemes"
+
+BUILT_IN: dict[str, Encoder] = {
+    encoder.name: encoder
+    for encoder in (VGGISH, YAMNET, VGG16_ENCODER, EFFICIENTNET_B0, EFFICIENTNET_B0_CORRECTED)
+}
+
+
+def find(name: str, modality: Modality) -> Encoder:
+    """Return the encoder of that name.
+
+    Raises:
+        AvmitError: there is none, it is of the other modality, or the package that has it is
+            broken.
+    """
+    encoder = _find(name)
+    if encoder.modality != modality:
+        raise AvmitError(
+            f"--{modality} {name}: that is {_article(encoder.modality)} encoder; "
+            f"choose from {', '.join(names(modality))}, none"
+        )
+    return encoder
+
+
+def _find(name: str) -> Encoder:
+    scheme, colon, rest = name.partition(":")
+    schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
+    if colon and scheme in schemes:
+        encoder: Encoder = _load(schemes[scheme])(rest)
+        return encoder
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    added = _added()
+    if name in added:
+        return _load_encoder(added[name])
+    known = [*BUILT_IN, *added, *(f"{scheme}:" for scheme in schemes)]
+    near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.4)
+    meant = f"did you mean '{near[0]}'? " if near else ""
+    raise AvmitError(f"no encoder '{name}': {meant}There are: {', '.join(known)}, none")
+
+
+def names(modality: Modality) -> list[str]:
+    """Name the encoders of a modality, the built-in ones first; broken packages are passed over."""
+    return [e.name for e in encoders() if not isinstance(e, str) and e.modality == modality]
+
+
+def encoders() -> Iterator[Encoder | str]:
+    """Yield every encoder, and in place of one whose package is broken a line that says so."""
+    yield from BUILT_IN.values()
+    for point in _added().values():
+        try:
+            yield _load_encoder(point)
+        except AvmitError as error:
+            yield str(error)
+
+
+def _added() -> dict[str, EntryPoint]:
+    """Return what other packages add; a built-in name stays with the built-in encoder."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+
+
+def _load_encoder(point: EntryPoint) -> Encoder:
+    encoder = _load(point)
+    if not isinstance(encoder, Encoder) or encoder.name != point.name:
+        raise AvmitError(
+            f"{point.value} is not an Encoder named '{point.name}': mend the entry point, "
+            f"or uninstall {_package(point)}"
+        )
+    return encoder
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:  # another package's code
+        raise AvmitError(
+            f"the encoder '{point.name}' of {_package(point)} does not load ({error}): "
+            "mend or uninstall that package"
+        ) from error
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
+
+
+def _article(modality: Modality) -> str:
+    return "an audio" if modality == "audio" else "a visual"

@@ -1,0 +1,90 @@
+"""`--retry-failed`: embed the videos that failed before, and keep the rows of all others."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from avmit import AvmitError
+from conversion.embeddings import ShardResult
+from conversion.manifest import Shard
+from conversion.shard_batches import matrices, read_batches
+from conversion.staging import Staging, is_intact
+from extraction.pipeline import Embedded, Matrix, Outcome, Sides, embed
+from extraction.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
+
+
+def retry_shard(
+    task: ShardTask, staging: Staging, sides: Sides, workers: int, advance: Advance
+) -> tuple[ShardResult, int]:
+    """Return the shard with rows for those bad videos that work now, and how many those are.
+
+    The rows of other videos are taken over as they are. The new ones equal those of a whole run
+    but for the last bits, since they share a batch with other frames.
+
+    Raises:
+        AvmitError: the published shard is damaged.
+    """
+    path, shard, bad = _published(task, staging)
+    failed = {name for name, _ in bad}
+    videos = [video for video in task.videos if video.tfrecord_filename in failed]
+    files = [
+        file
+        for video, file in zip(task.videos, task.files, strict=True)
+        if video.tfrecord_filename in failed
+    ]
+    outcomes = list(embed(files, sides, workers))
+    mended = sum(isinstance(outcome, Embedded) for outcome in outcomes)
+    if not mended:
+        staging.adopt(path)
+        advance(len(task.videos), len(outcomes))
+        still = [bad_row(video, out) for video, out in zip(videos, outcomes, strict=True)]
+        return ShardResult(shard, still), 0
+    merged = _merge(task, failed, iter(outcomes), _rows(path))
+    return write_outcomes(task, merged, input_digest(task), "skip", advance), mended
+
+
+def _published(task: ShardTask, staging: Staging) -> tuple[Path, Shard, list[tuple[str, str]]]:
+    for path, shard, bad in staging.candidates(task.path.name, task.names):
+        if path.parent == staging.published and is_intact(path, shard):
+            return path, shard, bad
+    raise AvmitError(
+        f"{staging.published / task.path.name} is not as its manifest says: "
+        "extract all again without --retry-failed"
+    )
+
+
+def _merge(
+    task: ShardTask,
+    failed: set[str],
+    outcomes: Iterator[Outcome],
+    rows: Iterator[tuple[str, Embedded]],
+) -> Iterator[Outcome]:
+    for video in task.videos:
+        if video.tfrecord_filename in failed:
+            yield next(outcomes)
+            continue
+        name, embedded = next(rows, ("", None))
+        if embedded is None or name != video.tfrecord_filename:
+            raise AvmitError(
+                f"{task.path.name} has a row of '{name}' where {video.tfrecord_filename} should "
+                "be: extract all again without --retry-failed"
+            )
+        yield embedded
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Embedded]]:
+    for batch in read_batches(path):
+        audio, visual = (_matrices(batch, name) for name in ("audio", "visual"))
+        names = batch.column("tfrecord_filename").to_pylist()
+        has_audio = batch.column("has_audio").to_pylist()
+        for name, heard, sound, sight in zip(names, has_audio, audio, visual, strict=True):
+            yield name, Embedded(heard, sound, sight)
+
+
+def _matrices(batch: pa.RecordBatch, name: str) -> Sequence[Matrix | None]:
+    if name not in batch.schema.names:
+        return [None] * batch.num_rows
+    offsets, values = matrices(batch.column(name))
+    return [values[start:end] for start, end in itertools.pairwise(offsets)]

@@ -1,0 +1,78 @@
+"""Audio networks that are TensorFlow SavedModels and take one waveform a call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from extraction.encoder import Encoder, Network, check_width, option, weights_digest
+from extraction.extra import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModelEncoder(Encoder):
+    """A SavedModel on Kaggle, `handle`; `embeddings` picks them out of what a call returns."""
+
+    handle: str
+    embeddings: Callable[[Any], Any]
+
+    def load(self, weights: Path | None) -> Network:
+        """Load the SavedModel in the folder `weights`, or fetch it from Kaggle."""
+        tf = require("tensorflow")
+        folder = weights or self._fetch()
+        if not (folder / "saved_model.pb").is_file():
+            raise AvmitError(
+                f"no saved_model.pb in {folder}: {option('audio')} takes the folder of a "
+                f"TensorFlow SavedModel, as unpacked from {self.page}"
+            )
+        try:
+            network = SavedModelNetwork(tf, folder, self.embeddings)
+            found = network.encode(np.zeros(3 * 16_000, np.float32)).shape
+        except Exception as error:  # TensorFlow raises what it likes
+            raise AvmitError(
+                f"{folder} cannot be called as {self.name} ({_first_line(error)}): "
+                f"take the SavedModel from {self.page}"
+            ) from error
+        check_width(self, found, folder)
+        return network
+
+    @property
+    def page(self) -> str:
+        """Where a person finds the model."""
+        return f"https://www.kaggle.com/models/{self.handle}"
+
+    def _fetch(self) -> Path:
+        kagglehub = require("kagglehub")
+        try:
+            return Path(kagglehub.model_download(self.handle))
+        except Exception as error:  # whatever its HTTP client raises
+            raise AvmitError(
+                f"cannot fetch the weights of {self.name} ({_first_line(error)}): bring the "
+                f"SavedModel from {self.page}, unpack it, and name its folder with "
+                f"{option('audio')}"
+            ) from error
+
+
+class SavedModelNetwork:
+    """A loaded SavedModel that maps a waveform (N,) to embeddings (T, width)."""
+
+    def __init__(self, tf: Any, folder: Path, embeddings: Callable[[Any], Any]):
+        self._tf = tf
+        self._model = tf.saved_model.load(str(folder))
+        self._embeddings = embeddings
+        self.weights_sha256 = weights_digest(folder)
+
+    def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the embeddings of one waveform."""
+        returned = self._model(self._tf.constant(inputs, self._tf.float32))
+        found: npt.NDArray[np.float32] = self._embeddings(returned).numpy()
+        return found
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,185 @@
+"""Embed the videos of one shard and write it: the unit of work that is kept or done again."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from avmit import AvmitError
+from conversion.annotations import Video
+from conversion.embeddings import ShardResult, list_array
+from conversion.manifest import Shard
+from conversion.shards import Encoding, ShardWriter
+from extraction.media import BadVideo
+from extraction.pipeline import Embedded, Outcome, Sides, embed
+from extraction.spill import Spill
+
+OnBadVideo = Literal["error", "skip"]
+Advance = Callable[[int, int], None]
+"""Told of (videos done, bad ones among them) since the last call."""
+
+WRITER_VERSION = 1
+"""Raise it when the same videos are to give other bytes, so that no old shard is kept."""
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """All that a shard's bytes follow from, and where it goes.
+
+    `files` are the videos' files, None for a missing one; `source` describes encoders and
+    libraries as the manifest does.
+    """
+
+    split: str
+    path: Path
+    root: Path
+    videos: list[Video]
+    files: list[Path | None]
+    labels: list[str]
+    schema: pa.Schema
+    encoding: Encoding
+    batch_rows: int
+    source: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def names(self) -> set[str]:
+        """The videos' tfrecord_filenames, by which bad ones are listed."""
+        return {video.tfrecord_filename for video in self.videos}
+
+
+def input_digest(task: ShardTask) -> str:
+    """Return the `input_sha256` of a task's shard.
+
+    A video counts by its path below the root, its size and its time of change, so that hours of
+    work are recognised without reading every video.
+    """
+    described = {
+        "writer": WRITER_VERSION,
+        "shard": task.path.name,
+        "schema": task.schema.serialize().to_pybytes().hex(),
+        "encoding": asdict(task.encoding),
+        "batch_rows": task.batch_rows,
+        "source": task.source,
+        "videos": [asdict(video) for video in task.videos],
+        "files": [_identity(file, task.root) for file in task.files],
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _identity(file: Path | None, root: Path) -> tuple[str, int, int] | None:
+    if file is None:
+        return None
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return file.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns
+
+
+def write_shard(
+    task: ShardTask, sides: Sides, workers: int, on_bad_video: OnBadVideo, advance: Advance
+) -> ShardResult:
+    """Embed a task's videos and write its shard, going on where an earlier run was cut off.
+
+    Raises:
+        AvmitError: a video is bad and none may be; what was computed before it is kept.
+    """
+    digest = input_digest(task)
+    spill = Spill(task.path, digest)
+
+    def outcomes() -> Iterator[Outcome]:
+        steps = []
+        for outcome in spill.read():
+            visual = None if isinstance(outcome, BadVideo) else outcome.visual
+            steps.append(0 if visual is None else len(visual))
+            yield outcome
+        for outcome in embed(task.files, sides, workers, steps):
+            spill.keep(outcome)
+            yield outcome
+
+    try:
+        result = write_outcomes(task, outcomes(), digest, on_bad_video, advance)
+    except BaseException:
+        spill.flush()
+        raise
+    spill.drop()
+    return result
+
+
+def write_outcomes(
+    task: ShardTask,
+    outcomes: Iterable[Outcome],
+    digest: str,
+    on_bad_video: OnBadVideo,
+    advance: Advance,
+) -> ShardResult:
+    """Write a task's shard from its videos' outcomes, holding one record batch in memory.
+
+    Raises:
+        AvmitError: a video is bad and none may be.
+    """
+    bad: list[tuple[str, str]] = []
+    steps: dict[str, list[int]] = {"audio": [], "visual": []}
+    rows = zip(task.videos, outcomes, strict=True)
+    with ShardWriter(task.path, task.schema, task.encoding) as writer:
+        while True:
+            good = []
+            seen = 0
+            for video, outcome in islice(rows, task.batch_rows):
+                seen += 1
+                if isinstance(outcome, BadVideo):
+                    bad.append(bad_row(video, outcome))
+                    if on_bad_video == "error":
+                        raise bad_videos_error([(video.filename, str(outcome))], task.root)
+                else:
+                    good.append((video, outcome))
+                advance(1, int(isinstance(outcome, BadVideo)))
+            if good:
+                writer.write(_batch(good, task))
+            for name, found in steps.items():
+                matrices = (getattr(embedded, name) for _, embedded in good)
+                found += [len(matrix) for matrix in matrices if matrix is not None]
+            if seen < task.batch_rows:
+                break
+    timesteps = {name: [min(found), max(found)] for name, found in steps.items() if found}
+    shard = Shard(task.path.name, writer.rows, writer.bytes, writer.sha256, digest, timesteps)
+    return ShardResult(shard, bad)
+
+
+def bad_row(video: Video, outcome: Outcome) -> tuple[str, str]:
+    """Return a bad video's (tfrecord_filename, reason)."""
+    return video.tfrecord_filename, str(outcome)
+
+
+def bad_videos_error(bad: Sequence[tuple[str, str]], root: Path) -> AvmitError:
+    """Return the error that names bad videos, five at most, and the remedy."""
+    listed = "; ".join(f"{name} {reason}" for name, reason in bad[:5])
+    more = f" and {len(bad) - 5:,} more" if len(bad) > 5 else ""
+    return AvmitError(
+        f"bad videos in {root}: {listed}{more}. Mend them and run again, "
+        "or leave them out with --on-bad-video skip"
+    )
+
+
+def _batch(rows: Sequence[tuple[Video, Embedded]], task: ShardTask) -> pa.RecordBatch:
+    label_index = {label: index for index, label in enumerate(task.labels)}
+    columns: list[pa.Array] = []
+    for column in task.schema:
+        match column.name:
+            case "label":
+                values = [label_index[video.AVMIT_label] for video, _ in rows]
+                columns.append(pa.array(values, column.type))
+            case "audio" | "visual" as name:
+                found = [getattr(embedded, name) for _, embedded in rows]
+                columns.append(list_array(np.concatenate(found), [len(m) for m in found]))
+            case "has_audio":
+                columns.append(pa.array([embedded.has_audio for _, embedded in rows], column.type))
+            case name:
+                columns.append(pa.array([getattr(video, name) for video, _ in rows], column.type))
+    return pa.RecordBatch.from_arrays(columns, schema=task.schema)

@@ -1,0 +1,100 @@
+"""Find the file of a video in a copy of Moments in Time, whatever it is called there."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from avmit import AvmitError
+
+LOCATIONS = {
+    "training": ("training", "train"),
+    "validation": ("validation", "val", "valid"),
+}
+"""How the folders of `video_location` are spelt in people's copies."""
+
+ALIASES = {
+    "VB-SCO~1": "tndrgkp_9",
+    "VB-PAR~2": "q5oehry_6",
+    "VB-DES~2": "houses-le4fxmt_1",
+    "VB-DES~1": "hogh80q_9",
+    "VB-DES~4": "urqbdpd_1",
+    "VB-DES~3": "d8mzfe-_2",
+    "VB-NEI~3": "508t0k5_3",
+    "VB-NEI~2": "xwlh4nw_4",
+}
+"""The published extractor ran on Windows and met eight long names as MS-DOS aliases, which its
+records then kept: alias to the ending of the long name, neither with `.mp4`."""
+
+
+class Videos:
+    """The videos below `root`, laid out as `<video_location>/<MIT class>/<name>.mp4`.
+
+    Raises:
+        AvmitError: `root` is no folder, or has none of the folders of Moments in Time.
+    """
+
+    def __init__(self, root: Path):
+        if not root.is_dir():
+            raise AvmitError(
+                f"no folder {root}: --videos takes the one that holds training and validation"
+            )
+        self.root = root
+        spellings = [name for names in LOCATIONS.values() for name in names]
+        if not any((root / name).is_dir() for name in spellings):
+            raise AvmitError(
+                f"neither training nor validation in {root}: --videos takes the folder of "
+                "Moments in Time that holds them"
+            )
+        self._listing = cache(_listing)
+
+    def find(self, video_location: str, filename: str) -> Path | None:
+        """Return the file of the video `filename` (MIT class/name.mp4), or None.
+
+        The exact name is looked for first, then the same letters in another Unicode form, then
+        the alias of a long name or the long name of an alias.
+        """
+        folder, _, name = filename.rpartition("/")
+        spellings = LOCATIONS.get(video_location, (video_location,))
+        for location in spellings:
+            path = self.root / location / folder / name
+            if path.is_file():
+                return path
+        for location in spellings:
+            folders = self._listing(self.root / location)
+            files = self._listing(folders.get(_plain(folder), self.root / location / folder))
+            found = files.get(_plain(name)) or _by_alias(Path(name).stem, files.values())
+            if found is not None:
+                return found
+        return None
+
+
+def _by_alias(stem: str, files: Iterable[Path]) -> Path | None:
+    for alias, ending in ALIASES.items():
+        if stem.upper() == alias:
+            found = [file for file in files if _is_long_name(file.stem, alias, ending)]
+        elif _is_long_name(stem, alias, ending):
+            found = [file for file in files if file.stem.upper() == alias]
+        else:
+            continue
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _is_long_name(stem: str, alias: str, ending: str) -> bool:
+    # An alias begins with the first six letters of the long name.
+    return stem.upper().startswith(alias[:6]) and stem.endswith(ending)
+
+
+def _listing(folder: Path) -> dict[str, Path]:
+    try:
+        return {_plain(path.name): path for path in sorted(folder.iterdir(), reverse=True)}
+    except OSError:
+        return {}
+
+
+def _plain(name: str) -> str:
+    """Return a name in one Unicode form, white space counted once: copies differ in both."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", name)).strip()

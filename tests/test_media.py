@@ -1,0 +1,175 @@
+"""Frames and waveforms: which frames, which pixels, which samples, and which videos are bad."""
+
+import os
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from clips import TONE_HZ, make_clip, numbers
+
+from extraction.media import BadVideo, frames, has_audio, waveform
+
+REFERENCE = Path(
+    os.environ.get("AVMIT_REFERENCE", Path(__file__).parents[1] / "../shared/reference")
+)
+needs_reference = pytest.mark.skipif(
+    not (REFERENCE / "expected_clips.npz").is_file(), reason="no shared/reference here"
+)
+RATE_24 = [0, 12, 24, 36, 48, 60]
+RATE_30 = [0, 15, 30, 45, 60, 75]
+TAKEN: list[tuple[Fraction | int, list[int]]] = [
+    (10, [0, 5, 10, 15, 20, 25]),
+    (15, [0, 8, 16, 24, 32, 40]),
+    (24, RATE_24),
+    (25, [*RATE_24, 72]),
+    (Fraction(30000, 1001), RATE_30),
+    (30, RATE_30),
+    (50, [24 * n for n in range(7)]),
+    (60, [29 * n for n in range(7)]),
+]
+
+
+@needs_reference
+@pytest.mark.parametrize("clip", sorted(p.stem for p in REFERENCE.glob("clips/*.mp4")) or ["none"])
+def test_equals_the_published_procedure(clip: str) -> None:
+    path = REFERENCE / "clips" / f"{clip}.mp4"
+    with np.load(REFERENCE / "expected_clips.npz") as expected:
+        taken = expected[f"{clip}|frames"].astype(int)
+        samples = expected[f"{clip}|audio_16k"]
+    assert np.abs(frames(path).astype(int) - taken).max() <= 1
+    found, has_sound = waveform(path)
+    assert has_sound == ("silent" not in clip)
+    np.testing.assert_allclose(found, samples, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "expected"), TAKEN)
+@pytest.mark.parametrize("b_frames", [0, 3])
+def test_which_frames_are_taken(
+    tmp_path: Path, rate: Fraction | int, expected: list[int], b_frames: int
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", rate=rate, amplitudes=None, b_frames=b_frames)
+    assert numbers(frames(clip)) == expected
+
+
+def test_times_follow_from_the_average_rate_not_from_timestamps(tmp_path: Path) -> None:
+    # 20 frames a second for two seconds, then 10: by their timestamps, frame 10 would be taken.
+    times = [50 * n for n in range(40)] + [2000 + 100 * n for n in range(11)]
+    clip = make_clip(tmp_path / "clip.mp4", rate=20, amplitudes=None, times=times)
+    taken = numbers(frames(clip))
+    average = 51 / 3.05  # 51 frames; the last one's length is not certain, to a tenth of a second
+    step = np.ceil(0.48 * average)
+    assert taken == [int(step * n) for n in range(len(taken))]
+    assert step == 9
+    assert len(taken) == 6
+
+
+def test_frames_are_rgb_of_the_side_asked_for(tmp_path: Path) -> None:
+    found = frames(make_clip(tmp_path / "clip.mp4", amplitudes=None), side=64)
+    assert found.shape == (6, 64, 64, 3)
+    assert found.dtype == np.uint8
+    below = found[:, 48:60].mean((0, 1, 2))
+    assert below[0] > 190
+    assert below[1:].max() < 40
+
+
+def test_frames_at_another_interval(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", amplitudes=None)
+    assert numbers(frames(clip, interval_ms=1000)) == [0, 30, 60]
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 32000, 44100, 48000])
+def test_sound_is_resampled_to_16_khz(tmp_path: Path, sample_rate: int) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=2.0, sample_rate=sample_rate)
+    found, has_sound = waveform(clip)
+    assert has_sound
+    assert found.dtype == np.float32
+    assert abs(len(found) - 32000) < 16000 * 2048 / sample_rate
+    frequency, amplitude = _tone(found[8000:24000])
+    assert frequency == TONE_HZ
+    assert amplitude == pytest.approx(0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("amplitudes", "expected"),
+    [((0.6, 0.2), 0.4), ((0.0, 0.6), 0.3), ((0.0, 0.0, 0.9, 0.0, 0.0, 0.0), 0.15)],
+)
+def test_all_channels_count_equally(
+    tmp_path: Path, amplitudes: tuple[float, ...], expected: float
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=2.0, amplitudes=amplitudes, sample_rate=48000)
+    _, amplitude = _tone(waveform(clip)[0][8000:24000])
+    assert amplitude == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_channels_are_averaged_in_integers_as_pydub_does(tmp_path: Path, channels: int) -> None:
+    generator = np.random.default_rng(channels)
+    samples = generator.integers(-32768, 32768, (1000, channels), dtype=np.int16)
+    samples[0], samples[1] = -32768, 32767
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, 16000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    expected = []
+    for row in samples.tolist():
+        # audioop.tomono rounds the sum of halves down; with more channels each is divided alone.
+        whole = sum(row) // channels if channels <= 2 else sum(x // channels for x in row)
+        expected.append(whole / 32768)
+    found, _ = waveform(path)
+    np.testing.assert_array_equal(found, np.array(expected, np.float32))
+
+
+def test_no_audio_stream_is_three_seconds_of_silence(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=1.0, amplitudes=None)
+    found, has_sound = waveform(clip)
+    assert not has_sound
+    assert found.shape == (48000,)
+    assert not found.any()
+    assert not has_audio(clip)
+    assert has_audio(make_clip(tmp_path / "sound.mp4", seconds=1.0))
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "cut off"])
+def test_bad_videos(tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad é.mp4"
+    reasons = {
+        "missing": "cannot be read",
+        "empty": "is empty",
+        "text": "is not a video",
+        "cut off": "is not a video",
+    }
+    if kind == "cut off":
+        make_clip(path)
+        path.write_bytes(path.read_bytes()[:20000])
+    elif kind != "missing":
+        path.write_bytes({"empty": b"", "text": b"no video\n" * 100}[kind])
+    for read in (frames, waveform, has_audio):
+        with pytest.raises(BadVideo, match=reasons[kind]):
+            read(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_sound_without_frames(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(32000))
+    with pytest.raises(BadVideo):
+        frames(path)
+
+
+def test_a_stream_without_samples(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+    with pytest.raises(BadVideo):
+        waveform(path)
+
+
+def _tone(samples: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """The frequency in Hz and the amplitude of the strongest tone in one second at 16 kHz."""
+    spectrum = np.abs(np.fft.rfft(samples)) / (len(samples) / 2)
+    return float(spectrum.argmax()), float(spectrum.max())
