@@ -29,6 +29,7 @@ format: .venv/dev
 bench: .venv/dev
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/extract.py
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist *.egg-info

@@ -1,0 +1,157 @@
+"""Measure `avmit extract` against the published way, and against what the machine could do at best.
+
+For each visual encoder, with random weights, on clips made here (3 s, 256 x 256, 30 fps, stereo at
+44.1 kHz), start-up apart:
+
+- published: decode a clip, then one eager Keras call for each frame, as the published extractor;
+- decoding: CPU seconds of frames and waveform, one thread;
+- network: CPU seconds of the network alone, on full batches;
+- pipeline: wall seconds a video of `extraction.pipeline.embed`;
+- speed-up: published / pipeline;
+- overhead: pipeline / ((decoding + network) / cores); beside it the same of the pipeline's CPU
+  seconds, which other programs disturb less.
+
+The audio network is left out of all of them. Run it on a machine that does nothing else:
+
+    python benchmarks/extract.py --videos 64 --repeat 3
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from extraction import media
+from extraction.encoders.efficientnet import EFFICIENTNET_B0
+from extraction.encoders.vgg16 import VGG16_ENCODER
+from extraction.encoders.yamnet import YAMNET
+from extraction.extra import require
+from extraction.keras_frames import BATCH, KerasEncoder
+from extraction.pipeline import Side, Sides, embed
+
+EAGER_FRAMES = 4
+
+
+class NoNetwork:
+    """An audio network that costs nothing."""
+
+    weights_sha256 = ""
+
+    def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return nothing of worth."""
+        return np.zeros((5, YAMNET.width), np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--videos", type=int, default=64, help="videos in a run")
+    parser.add_argument("--repeat", type=int, default=3, help="runs, of which the best counts")
+    parser.add_argument("--encoder", choices=["efficientnet_b0", "vgg16"], action="append")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert cores
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [make_clip(Path(folder, f"{number}.mp4"), number) for number in range(8)]
+        print(f"{cores} cores, {options.videos} videos, best of {options.repeat}; seconds a video")
+        for encoder in (EFFICIENTNET_B0, VGG16_ENCODER):
+            if options.encoder is None or encoder.name in options.encoder:
+                measure(encoder, clips, Path(folder), options.videos, options.repeat, cores)
+
+
+def measure(
+    encoder: KerasEncoder, clips: list[Path], folder: Path, videos: int, repeat: int, cores: int
+) -> None:
+    """Print one encoder's numbers."""
+    model = build(encoder, folder / f"{encoder.name}.weights.h5")
+    network = encoder.load(folder / f"{encoder.name}.weights.h5")
+    sides = Sides(Side(YAMNET, NoNetwork()), Side(encoder, network))
+    files: list[Path | None] = [clips[index % len(clips)] for index in range(videos)]
+    frames = media.frames(clips[0])
+    per_video = len(frames)
+    batch = np.concatenate([frames] * (1 + BATCH // per_video))[:BATCH]
+    network.encode(batch)
+    media.waveform(clips[0])
+
+    def decode() -> None:
+        for clip in clips:
+            media.frames(clip)
+            media.waveform(clip)
+
+    def one_call_a_frame() -> None:
+        for frame in frames[:EAGER_FRAMES]:
+            model(frame[None].astype(np.float32), training=False).numpy()
+
+    one_call_a_frame()
+    decoding_wall = best(decode, time.perf_counter, repeat) / len(clips)
+    decoding = best(decode, time.process_time, repeat) / len(clips)
+    eager = best(one_call_a_frame, time.perf_counter, repeat) / EAGER_FRAMES
+    published = decoding_wall + eager * per_video
+    alone = best(lambda: network.encode(batch), time.process_time, 2 * repeat) / BATCH * per_video
+
+    def pipeline() -> None:
+        for _ in embed(files, sides, cores):
+            pass
+
+    wall = best(pipeline, time.perf_counter, repeat) / videos
+    busy = best(pipeline, time.process_time, 1) / videos
+    print(
+        f"{encoder.name}: published {published:.3f} ({eager:.3f} a frame), "
+        f"decoding {decoding:.3f} CPU, network {alone:.3f} CPU ({alone / per_video:.4f} a frame), "
+        f"pipeline {wall:.3f}; speed-up {published / wall:.1f}, "
+        f"overhead {wall / ((decoding + alone) / cores):.2f} wall, "
+        f"{busy / (decoding + alone):.2f} CPU",
+        flush=True,
+    )
+
+
+def best(work: Callable[[], object], clock: Callable[[], float], repeat: int) -> float:
+    """Return the least time that one of `repeat` runs takes."""
+    times = []
+    for _ in range(repeat):
+        start = clock()
+        work()
+        times.append(clock() - start)
+    return min(times)
+
+
+def build(encoder: KerasEncoder, weights: Path) -> Any:
+    """Return the encoder's model with random weights, and save those."""
+    keras = require("keras")
+    keras.utils.set_random_seed(0)
+    model, _ = encoder.build(lambda fresh: fresh.save_weights(weights))
+    return model
+
+
+def make_clip(path: Path, seed: int) -> Path:
+    """Write three seconds of smooth random motion and noise."""
+    generator = np.random.default_rng(seed)
+    picture = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 256, 256, "yuv420p"
+        audio = container.add_stream("aac", rate=44100, layout="stereo")
+        for number in range(90):
+            image = np.ascontiguousarray(picture[number : number + 256, number : number + 256])
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        noise = generator.uniform(-0.3, 0.3, (2, 3 * 44100)).astype(np.float32)
+        for start in range(0, noise.shape[1], 1024):
+            piece = np.ascontiguousarray(noise[:, start : start + 1024])
+            sound = av.AudioFrame.from_ndarray(piece, "fltp", "stereo")
+            sound.sample_rate, sound.pts, sound.time_base = 44100, start, Fraction(1, 44100)
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode())
+    return path
+
+
+if __name__ == "__main__":
+    main()
