@@ -3,6 +3,8 @@
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from avmit import AvmitError
@@ -17,15 +19,28 @@ def require(module: str, extra: str = "extraction") -> Any:
     Raises:
         AvmitError: it is not installed; the text has the pip command.
     """
-    if "tensorflow" not in sys.modules:
-        # TensorFlow otherwise greets every command with lines of its own on stderr.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # Off by default on CPUs without AVX-512, and even there twice as fast for EfficientNetB0.
-        os.environ.setdefault(ONEDNN, "1")
     try:
-        return importlib.import_module(module)
+        greets = module in ("tensorflow", "keras") and "tensorflow" not in sys.modules
+        with _quiet() if greets else nullcontext():
+            return importlib.import_module(module)
     except ImportError as error:
         missing = error.name or module
         raise AvmitError(
             f"{missing} is not installed or does not load: pip install 'avmit[{extra}]'"
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off stderr the lines with which TensorFlow greets, for which it has no setting."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Off by default on CPUs without AVX-512, and even there twice as fast for EfficientNetB0.
+    os.environ.setdefault(ONEDNN, "1")
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

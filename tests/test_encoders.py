@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -162,6 +163,12 @@ def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "resampy", None)
     with pytest.raises(AvmitError, match=r"resampy .*: pip install 'avmit\[extraction\]'"):
         require("resampy")
+
+
+def test_tensorflow_does_not_greet() -> None:
+    script = "from extraction.extra import require; print(require('tensorflow').add(1, 1).numpy())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2\n", "")
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
