@@ -8,8 +8,8 @@ For each visual encoder, with random weights, on clips made here (3 s, 256 x 256
 - network: CPU seconds of the network alone, on full batches;
 - pipeline: wall seconds a video of `extraction.pipeline.embed`;
 - speed-up: published / pipeline;
-- overhead: pipeline / ((decoding + network) / cores); beside it the same of the pipeline's CPU
-  seconds, which other programs disturb less.
+- overhead: pipeline / ((decoding + network) / cores); beside it the same from the pipeline's CPU
+  seconds and the cores' idle ones, which other programs do not lengthen.
 
 The audio network is left out of all of them. Run it on a machine that does nothing else:
 
@@ -28,6 +28,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from extraction import media
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
@@ -101,13 +102,13 @@ def measure(
             pass
 
     wall = best(pipeline, time.perf_counter, repeat) / videos
-    busy = best(pipeline, time.process_time, 1) / videos
+    used = best(pipeline, used_or_idle, repeat) / videos
     print(
         f"{encoder.name}: published {published:.3f} ({eager:.3f} a frame), "
         f"decoding {decoding:.3f} CPU, network {alone:.3f} CPU ({alone / per_video:.4f} a frame), "
         f"pipeline {wall:.3f}; speed-up {published / wall:.1f}, "
-        f"overhead {wall / ((decoding + alone) / cores):.2f} wall, "
-        f"{busy / (decoding + alone):.2f} CPU",
+        f"overhead {wall / ((decoding + alone) / cores):.2f}, "
+        f"{used / (decoding + alone):.2f} without other programs",
         flush=True,
     )
 
@@ -120,6 +121,11 @@ def best(work: Callable[[], object], clock: Callable[[], float], repeat: int) ->
         work()
         times.append(clock() - start)
     return min(times)
+
+
+def used_or_idle() -> float:
+    """Return the CPU seconds that this process has used and that nobody has."""
+    return time.process_time() + float(psutil.cpu_times().idle)
 
 
 def build(encoder: KerasEncoder, weights: Path) -> Any:
