@@ -22,7 +22,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import datasets  # noqa: E402
-from helpers import with_extreme_values  # noqa: E402
+from helpers import sharded_options, with_extreme_values  # noqa: E402
 
 import avmit  # noqa: E402
 from conversion.convert import Options, convert  # noqa: E402
@@ -59,6 +59,28 @@ def small_release(tmp_path: Path) -> Path:
     folder = tmp_path / "sources"
     generate_release(folder, videos_per_label=2, test_per_label=1, sets=["vggish_vgg16"])
     return folder
+
+
+@pytest.fixture(scope="session")
+def sharded_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of 48 videos with the VGGish and VGG16 records; never written to."""
+    folder = tmp_path_factory.mktemp("sharded-release") / "sources"
+    generate_release(folder, videos_per_label=3, test_per_label=1, sets=["vggish_vgg16"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sharded_package(sharded_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its package: 32 videos of train in two shards, 16 of test in one; never written to."""
+    out = tmp_path_factory.mktemp("sharded-package") / "avmit"
+    convert(sharded_release, out, sharded_options())
+    return out
+
+
+@pytest.fixture
+def copied(sharded_package: Path, tmp_path: Path) -> Path:
+    """A copy of `sharded_package`, to be damaged."""
+    return Path(shutil.copytree(sharded_package, tmp_path / "avmit"))
 
 
 @pytest.fixture

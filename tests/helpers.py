@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from conversion.convert import Options
 from conversion.tfrecord import Record, read_record, write_record
 
 CSV = {
@@ -172,3 +173,8 @@ def write_set(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(write_record(Record(row["filename"], row[label], audio, visual)))
     return root
+
+
+def sharded_options(**changes: Any) -> Options:
+    """Options that cut 32 videos of VGGish and VGG16 into two shards."""
+    return Options(workers=1, max_shard_bytes=260_000, **changes)
