@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,9 +21,18 @@ os.environ.pop("AVMIT_HOME", None)
 # As `avmit extract` sets it; some tests import TensorFlow first.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+# Where the fixture `hub` listens; nothing does otherwise, and nobody asks while the Hub is offline.
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    HUB_PORT = _free.getsockname()[1]
+os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{HUB_PORT}"
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
+    os.environ.pop(_name, None)
 
 import datasets  # noqa: E402
+import huggingface_hub.constants  # noqa: E402
 from helpers import sharded_options, with_extreme_values  # noqa: E402
+from hub_server import HubServer  # noqa: E402
 
 import avmit  # noqa: E402
 from conversion.convert import Options, convert  # noqa: E402
@@ -89,6 +99,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "hf-cache"
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """An empty Hub where HF_ENDPOINT is; the user is ann, with a token that may write."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")  # of processes that a test starts
+    monkeypatch.setenv("HF_TOKEN", "hf_annwrites")
+    with HubServer(port=HUB_PORT) as server:
+        yield server
 
 
 class Ran(NamedTuple):
