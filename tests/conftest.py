@@ -17,7 +17,9 @@ os.environ["HF_HOME"] = _CACHES
 os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHES, "datasets"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
-os.environ.pop("AVMIT_HOME", None)
+os.environ["NO_PROXY"] = "127.0.0.1"
+for _name in ("AVMIT_HOME", "AVMIT_ZENODO_URL"):
+    os.environ.pop(_name, None)
 # As `avmit extract` sets it; some tests import TensorFlow first.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -31,8 +33,10 @@ for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
 
 import datasets  # noqa: E402
 import huggingface_hub.constants  # noqa: E402
+from downloading import FILES  # noqa: E402
 from helpers import sharded_options, with_extreme_values  # noqa: E402
 from hub_server import HubServer  # noqa: E402
+from zenodo_server import ZenodoServer  # noqa: E402
 
 import avmit  # noqa: E402
 from conversion.convert import Options, convert  # noqa: E402
@@ -91,6 +95,19 @@ def sharded_package(sharded_release: Path, tmp_path_factory: pytest.TempPathFact
 def copied(sharded_package: Path, tmp_path: Path) -> Path:
     """A copy of `sharded_package`, to be damaged."""
     return Path(shutil.copytree(sharded_package, tmp_path / "avmit"))
+
+
+@pytest.fixture
+def zenodo() -> Iterator[ZenodoServer]:
+    """A server on the loopback that has the record of `downloading`."""
+    with ZenodoServer(dict(FILES)) as running:
+        yield running
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Where a download goes; not there yet."""
+    return tmp_path / "sources"
 
 
 @pytest.fixture
