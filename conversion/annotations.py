@@ -2,11 +2,14 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from avmit import AvmitError
+import pyarrow as pa
+
+from avmit import AvmitError, ratings_features
+from conversion.plain_csv import read_plain_csv
 
 FILES = {
     "raw_ratings": "raw_video_ratings.csv",
@@ -57,9 +60,9 @@ class TestVideo:
 
 @dataclass(frozen=True)
 class Annotations:
-    """A release's rows, in the order of its files."""
+    """A release's rows, in the order of its files; `raw_ratings` has the fields of RawRating."""
 
-    raw_ratings: list[RawRating]
+    raw_ratings: pa.Table
     ratings: list[Video]
     test_set: list[TestVideo]
 
@@ -102,11 +105,10 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
     Raises:
         AvmitError: a file lacks a column or has a bad row; the text names file and row.
     """
-    raw_ratings = [_raw_rating(row) for row in _rows(files["raw_ratings"], RawRating)]
-    rows = _rows(files["ratings"], Video)
-    ratings = _unique((_video(row), row) for row in rows)
+    raw_ratings = _raw_ratings(files["raw_ratings"])
+    ratings = _ratings(files["ratings"])
     test_set = _unique((_test_video(row), row) for row in _rows(files["test_set"], TestVideo))
-    rated = {video.tfrecord_filename: video for video, _ in ratings}
+    rated = {video.tfrecord_filename: video for video in ratings}
     for test_video, row in test_set:
         video = rated.get(test_video.tfrecord_filename)
         if video is None:
@@ -123,7 +125,49 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
                 )
     if not ratings:
         raise AvmitError(f"{files['ratings']} has no rows: take it from the release again")
-    return Annotations(raw_ratings, [v for v, _ in ratings], [t for t, _ in test_set])
+    return Annotations(raw_ratings, ratings, [video for video, _ in test_set])
+
+
+def _raw_ratings(file: Path) -> pa.Table:
+    schema = ratings_features("raw_ratings").arrow_schema.remove_metadata()
+    table = read_plain_csv(file, schema.names)
+    if table is not None and _are_whole(table["rating"], _RATING):
+        return table.cast(schema)
+    rows = [asdict(_raw_rating(row)) for row in _rows(file, RawRating)]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _ratings(file: Path) -> list[Video]:
+    """Read the rated videos by column, or, if any rule is not kept, by row, to say where."""
+    names = [field.name for field in fields(Video)]
+    table = read_plain_csv(file, names)
+    if table is not None and all(_are_whole(table[column], _COUNT) for column in _COUNTS):
+        columns = {name: table[name].to_pylist() for name in names}
+        for column in _COUNTS:
+            columns[column] = list(map(int, columns[column]))
+        records = columns["tfrecord_filename"]
+        sums = map(sum, zip(*(columns[column] for column in _COUNTS), strict=True))
+        if (
+            min(sums, default=_FEWEST_RATINGS) >= _FEWEST_RATINGS
+            and len(set(records)) == len(records)
+            and all(map(_is_record_name, records))
+        ):
+            return list(map(Video, *columns.values()))
+    return [video for video, _ in _unique((_video(row), row) for row in _rows(file, Video))]
+
+
+def _are_whole(column: pa.ChunkedArray, allowed: range) -> bool:
+    return all(_is_whole(value, allowed) for value in column.unique().to_pylist())
+
+
+def _is_whole(value: str, allowed: range) -> bool:
+    # The length first: int() refuses thousands of digits in a way of its own.
+    return value.isascii() and value.isdigit() and len(value) < 10 and int(value) in allowed
+
+
+def _is_record_name(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 2 and all(parts) and not {".", ".."} & set(parts)
 
 
 class _Row:
@@ -148,10 +192,7 @@ class _Row:
 
     def whole(self, column: str, allowed: range) -> int:
         value = self._fields[self._columns[column]]
-        # The length first: int() refuses thousands of digits in a way of its own.
-        if not (value.isascii() and value.isdigit() and len(value) < 10) or (
-            int(value) not in allowed
-        ):
+        if not _is_whole(value, allowed):
             raise self.error(
                 f"{column} is '{value}', not a whole number from {allowed[0]} to {allowed[-1]}: "
                 "take the file from the release again"
@@ -160,6 +201,8 @@ class _Row:
 
 
 _COUNT = range(1000)  # a bound no number of raters reaches, so that a mangled row is seen
+_COUNTS = ("r1", "r2", "r3")
+_FEWEST_RATINGS = 3
 _RATING = range(1, 4)
 
 
@@ -213,7 +256,7 @@ def _video(row: _Row) -> Video:
     )
     ratings = video.r1 + video.r2 + video.r3
     # The authors' README says three; the released rows have up to seven, and those are data.
-    if ratings < 3:
+    if ratings < _FEWEST_RATINGS:
         raise row.error(
             f"r1 + r2 + r3 is {ratings}, and every video was rated three times or more: "
             "take the file from the release again"
@@ -234,8 +277,7 @@ def _test_video(row: _Row) -> TestVideo:
 
 def _record_name(row: _Row) -> str:
     name = row.text("tfrecord_filename")
-    parts = name.split("/")
-    if len(parts) != 2 or not all(parts) or {".", ".."} & set(parts):
+    if not _is_record_name(name):
         raise row.error(f"tfrecord_filename '{name}' is not of the form label/name.tfrecord")
     return name
 

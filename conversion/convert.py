@@ -262,10 +262,8 @@ def _publish_ratings(
     encoding = Encoding(options.encoding.format)
     schema = arrow_schema(avmit.ratings_features(config))
     path = staging.shard(shard_name(split, 0, 1, encoding))
-    rows = getattr(annotations, config)
     with ShardWriter(path, schema, encoding) as writer:
-        columns = [pa.array([getattr(row, f.name) for row in rows], f.type) for f in schema]
-        writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+        writer.write(_ratings_rows(getattr(annotations, config), schema))
     source = sha256_of(file)
     shard = Shard(path.name, writer.rows, writer.bytes, writer.sha256, source)
     published = staging.published / path.name
@@ -279,3 +277,12 @@ def _publish_ratings(
         splits={split: [shard]},
     )
     return Built(manifest, staging.publish(manifest, {}))
+
+
+def _ratings_rows(rows: pa.Table | Sequence[object], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the rows of a ratings config, which are a table of its columns or objects."""
+    if isinstance(rows, pa.Table):
+        columns = [rows[name].combine_chunks() for name in schema.names]
+    else:
+        columns = [pa.array([getattr(row, f.name) for row in rows], f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

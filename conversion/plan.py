@@ -42,7 +42,8 @@ class EmbeddingPlan:
         on_bad_record: OnBadRecord,
     ) -> list[ShardTask]:
         """Cut the config into shards; a split without any record has none."""
-        schema = arrow_schema(avmit.embedding_features(*self.dims, annotations.labels))
+        labels = annotations.labels
+        schema = arrow_schema(avmit.embedding_features(*self.dims, labels))
         tasks = []
         for split in get_args(Split):
             videos = [
@@ -60,7 +61,7 @@ class EmbeddingPlan:
                     path=shard_path(shard_name(split, index, len(pieces), encoding)),
                     reader=self.records.reader.subset({v.tfrecord_filename for v in piece}),
                     videos=piece,
-                    labels=annotations.labels,
+                    labels=labels,
                     dims=self.dims,
                     schema=schema,
                     encoding=encoding,

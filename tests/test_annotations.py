@@ -60,7 +60,7 @@ def test_rows_are_read_in_order(source: Path) -> None:
     assert (frying.AVMIT_label, frying.MIT_label) == ("frying", "cooking")
     assert (frying.video_location, frying.tfrecord_filename) == ("validation", "frying/b.tfrecord")
     assert annotations.test_set[0].new_filename == "frying/frying_1.mp4"
-    assert [row.rating for row in annotations.raw_ratings] == [3, 1]
+    assert annotations.raw_ratings["rating"].to_pylist() == [3, 1]
     assert annotations.labels == ["barking", "diving", "frying"]
 
 
