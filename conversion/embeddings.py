@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from conversion.annotations import Video
 from conversion.manifest import Shard
-from conversion.shards import Encoding, ShardWriter
+from conversion.shards import BATCH_BYTES, Encoding, ShardWriter
 from conversion.sources import Reader
 from conversion.tfrecord import BadRecord, Record, read_record
 
@@ -170,8 +170,11 @@ class _Batch:
         self._schema = task.schema
         self._label_index = {label: index for index, label in enumerate(task.labels)}
         self.videos: list[Video] = []
+        # Twice what a planned batch has of each: room that is not used takes no memory.
+        rows = 2 * BATCH_BYTES // (4 * sum(task.dims))
         self.embeddings = {
-            name: _Embeddings(dim) for name, dim in zip(("audio", "visual"), task.dims, strict=True)
+            name: _Embeddings(rows, dim)
+            for name, dim in zip(("audio", "visual"), task.dims, strict=True)
         }
 
     def add(self, video: Video, record: Record) -> None:
@@ -196,11 +199,11 @@ class _Batch:
 
 
 class _Embeddings:
-    """The matrices of one column, one below the other."""
+    """The matrices of one column, one below the other, with room for `rows` rows, or more."""
 
-    def __init__(self, dim: int):
+    def __init__(self, rows: int, dim: int):
         self.lengths: list[int] = []
-        self._values = np.empty((0, dim), np.float32)
+        self._values = np.empty((rows, dim), np.float32)
         self._used = 0
 
     def add(self, matrix: npt.NDArray[np.float32]) -> None:

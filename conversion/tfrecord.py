@@ -99,7 +99,8 @@ def _inflate_alone(data: bytes) -> bytes | None:
         return None
     crc, size = _GZIP_END.unpack_from(data, len(data) - _GZIP_END.size)
     half = len(data) // 2
-    if size > len(data) * _MOST_INFLATION or data[:half] == data[half:]:
+    again = data.startswith(_GZIP_HEADER, half) and data[:half] == data[half:]
+    if size > len(data) * _MOST_INFLATION or again:
         return None
     try:
         inflated: bytes = igzip_lib.decompress(
@@ -146,7 +147,7 @@ def parse_example(payload: bytes) -> Record:
     if regular is None:
         lists = example.feature_lists.feature_list
         matrices = {name: _matrix(lists[name].feature, name) for name in LISTS if name in lists}
-    context = dict(example.context.feature)
+    context = example.context.feature
     return Record(
         _context_text(context, "filename"),
         _context_text(context, "label"),
@@ -189,7 +190,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def _context_text(context: Any, name: str) -> str:
-    values = context[name].bytes_list.value if name in context else []
+    values = context[name].bytes_list.value  # a field that is not there has none
     if len(values) != 1:
         raise BadRecord(f"lacks the context field '{name}'")
     try:
@@ -200,7 +201,7 @@ def _context_text(context: Any, name: str) -> str:
 
 
 def _context_steps(context: Any, name: str) -> int:
-    values = context[name].int64_list.value if name in context else []
+    values = context[name].int64_list.value
     if len(values) != 1:
         raise BadRecord(f"lacks the context field '{name}'")
     steps: int = values[0]

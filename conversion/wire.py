@@ -3,9 +3,12 @@
 Every published record has the same shape on the wire: one context, one map of feature lists, and
 in each list equally long features of one bytes value, so that a list is a matrix of bytes with a
 header before each row. Where a message has that shape its rows are one strided copy; where it has
-not, protobuf reads it (conversion/tfrecord.py).
+not, protobuf reads it (conversion/tfrecord.py). The shape is found once and then recognised by its
+bytes, of which there are as many kinds as there are numbers of timesteps.
 Encoding: https://protobuf.dev/programming-guides/encoding/.
 """
+
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +16,37 @@ import numpy.typing as npt
 _FIELD_1 = 0x0A  # field 1, length-delimited: context, feature, bytes_list, value, a map's key
 _FIELD_2 = 0x12  # field 2, length-delimited: feature_lists, a map's value
 
+_KEY_BYTES = 16  # of the feature lists' start: their length, and the first one's length and name
+_MOST_LAYOUTS = 256
+
 
 class _Irregular(Exception):
     """The message is not of the shape that this module reads."""
+
+
+@dataclass
+class _Layout:
+    """Where the rows of a message's lists lie; all offsets count from the end of its context.
+
+    `framing` is every byte that is not of a row, in pieces by offset: whatever message of that
+    `length` has the same is of the same layout.
+    """
+
+    length: int
+    framing: list[tuple[int, bytes]] = field(default_factory=list)
+    lists: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    """By name: offset of the first row with its header, rows, their stride, size of the header."""
+
+    def fits(self, payload: bytes, context_end: int) -> bool:
+        if len(payload) - context_end != self.length:
+            return False
+        for offset, piece in self.framing:
+            if not payload.startswith(piece, context_end + offset):
+                return False
+        return True
+
+
+_layouts: dict[bytes, _Layout] = {}
 
 
 def regular_lists(payload: bytes) -> tuple[bytes, dict[str, npt.NDArray[np.uint8]]] | None:
@@ -25,24 +56,45 @@ def regular_lists(payload: bytes) -> tuple[bytes, dict[str, npt.NDArray[np.uint8
     """
     try:
         _, context_end = _delimited(payload, 0, _FIELD_1)
-        start, end = _delimited(payload, context_end, _FIELD_2)
-        if end != len(payload):
-            return None
-        lists: dict[str, npt.NDArray[np.uint8]] = {}
-        while start < end:
-            entry_start, start = _delimited(payload, start, _FIELD_1)
-            key_start, key_end = _delimited(payload, entry_start, _FIELD_1)
-            list_start, list_end = _delimited(payload, key_end, _FIELD_2)
-            name = payload[key_start:key_end].decode()
-            if list_end != start or start > end or name in lists:
-                return None
-            lists[name] = _rows(payload, list_start, list_end)
+        key = payload[context_end : context_end + _KEY_BYTES]
+        layout = _layouts.get(key)
+        if layout is None or not layout.fits(payload, context_end):
+            layout = _find_layout(payload[context_end:])
+            if len(_layouts) >= _MOST_LAYOUTS:  # never of one release
+                _layouts.clear()
+            _layouts[key] = layout
     except (_Irregular, IndexError, UnicodeDecodeError):
         return None
+    lists = {}
+    for name, (offset, rows, stride, header) in layout.lists.items():
+        framed = np.frombuffer(payload, np.uint8, rows * stride, context_end + offset)
+        lists[name] = framed.reshape(rows, stride)[:, header:].copy()
     return payload[:context_end], lists
 
 
-def _rows(payload: bytes, start: int, end: int) -> npt.NDArray[np.uint8]:
+def _find_layout(payload: bytes) -> _Layout:
+    start, end = _delimited(payload, 0, _FIELD_2)
+    if end != len(payload):
+        raise _Irregular
+    layout = _Layout(end)
+    framed = 0
+    while start < end:
+        entry_start, start = _delimited(payload, start, _FIELD_1)
+        key_start, key_end = _delimited(payload, entry_start, _FIELD_1)
+        list_start, list_end = _delimited(payload, key_end, _FIELD_2)
+        name = payload[key_start:key_end].decode()
+        if list_end != start or start > end or name in layout.lists:
+            raise _Irregular
+        rows, stride, header = _find_rows(payload, list_start, list_end)
+        layout.lists[name] = list_start, rows, stride, header
+        for row in range(list_start, list_end, stride):
+            layout.framing.append((framed, payload[framed : row + header]))
+            framed = row + stride
+    layout.framing.append((framed, payload[framed:]))
+    return layout
+
+
+def _find_rows(payload: bytes, start: int, end: int) -> tuple[int, int, int]:
     feature, stride_end = _delimited(payload, start, _FIELD_1)
     bytes_list, bytes_list_end = _delimited(payload, feature, _FIELD_1)
     value, value_end = _delimited(payload, bytes_list, _FIELD_1)
@@ -50,11 +102,10 @@ def _rows(payload: bytes, start: int, end: int) -> npt.NDArray[np.uint8]:
     rows, rest = divmod(end - start, stride)
     if rest or not stride_end == bytes_list_end == value_end:
         raise _Irregular
-    matrix = np.frombuffer(payload, np.uint8, rows * stride, start).reshape(rows, stride)
-    header = value - start
-    if rows > 1 and (matrix[1:, :header] != matrix[0, :header]).any():
+    header = payload[start:value]
+    if not all(payload.startswith(header, row) for row in range(start, end, stride)):
         raise _Irregular
-    return matrix[:, header:].copy()
+    return rows, stride, len(header)
 
 
 def _delimited(payload: bytes, position: int, tag: int) -> tuple[int, int]:
