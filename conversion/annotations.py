@@ -86,8 +86,9 @@ def find_files(source: Path) -> dict[str, Path]:
         AvmitError: one is missing, or two of one name differ.
     """
     found: dict[str, Path] = {}
+    tables = [path for path in source.rglob("*.csv") if path.is_file()]
     for config, name in FILES.items():
-        paths = sorted(path for path in source.rglob(name) if path.is_file())
+        paths = sorted(path for path in tables if path.name == name)
         if not paths:
             raise AvmitError(
                 f"no {name} in {source}: put the release's three CSV files anywhere in that folder"

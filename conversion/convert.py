@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -284,5 +285,5 @@ def _ratings_rows(rows: pa.Table | Sequence[object], schema: pa.Schema) -> pa.Re
     if isinstance(rows, pa.Table):
         columns = [rows[name].combine_chunks() for name in schema.names]
     else:
-        columns = [pa.array([getattr(row, f.name) for row in rows], f.type) for f in schema]
+        columns = [pa.array(list(map(attrgetter(f.name), rows)), f.type) for f in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -42,15 +42,19 @@ def run_tasks(
         for task in tasks:
             yield task, work(task, advance)
         return
-    # Forked workers need not import everything again; elsewhere fork is unsafe or unknown.
+    # Forked workers need not import everything again, nor be sent the tasks, which would take as
+    # long as reading the annotations; elsewhere fork is unsafe or unknown.
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     done, stop = context.Value("q", 0), context.Event()
     pool = futures.ProcessPoolExecutor(
-        min(workers, len(tasks)), context, _start_worker, (work, done, stop, os.getpid())
+        min(workers, len(tasks)),
+        context,
+        _start_worker,
+        (work, tasks, done, stop, os.getpid()),
     )
     reported = 0
     try:
-        pending = {pool.submit(_work, task): task for task in tasks}
+        pending = {pool.submit(_work, index): task for index, task in enumerate(tasks)}
         while pending:
             finished, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
             now = done.value
@@ -71,9 +75,9 @@ def run_tasks(
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(work: Any, done: Any, stop: Any, parent: int) -> None:
+def _start_worker(work: Any, tasks: Sequence[Any], done: Any, stop: Any, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells us
-    _worker.update(work=work, done=done, stop=stop)
+    _worker.update(work=work, tasks=tasks, done=done, stop=stop)
 
     def die_with_parent() -> None:
         while os.getppid() == parent:
@@ -83,11 +87,11 @@ def _start_worker(work: Any, done: Any, stop: Any, parent: int) -> None:
     threading.Thread(target=die_with_parent, daemon=True).start()
 
 
-def _work(task: Any) -> Any:
+def _work(index: int) -> Any:
     def advance(records: int) -> None:
         with _worker["done"].get_lock():
             _worker["done"].value += records
         if _worker["stop"].is_set():
             raise Stopped
 
-    return _worker["work"](task, advance)
+    return _worker["work"](_worker["tasks"][index], advance)
