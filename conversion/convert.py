@@ -106,10 +106,16 @@ def convert(
             _publish_ratings(config, annotations, files[config], record, staged[config], options)
             for config in ratings
         ]
-        built += [
-            _publish_embeddings(plan, annotations, finished[plan.config], record, staged, options)
-            for plan in plans
-        ]
+        # Of an archive that holds several sets, the checksum is taken once.
+        archives = {plan.records.archive for plan in plans if plan.records.archive}
+        checksums = {archive: sha256_of(archive) for archive in archives}
+        for plan in plans:
+            made_of = _source(plan.records, checksums, record)
+            built.append(
+                _publish_embeddings(
+                    plan, annotations, finished[plan.config], made_of, staged, options
+                )
+            )
         write_card(out)
         remove_spills(work)
     return built
@@ -206,7 +212,7 @@ def _publish_embeddings(
     plan: EmbeddingPlan,
     annotations: Annotations,
     finished: Sequence[_Finished],
-    record: dict[str, Any],
+    source: dict[str, Any],
     staged: Mapping[str, Staging],
     options: Options,
 ) -> Built:
@@ -222,7 +228,7 @@ def _publish_embeddings(
         config=plan.config,
         format=options.encoding.format,
         compression=options.encoding.compression,
-        source=_source(plan.records, record),
+        source=source,
         splits=splits,
         dims={"audio": plan.dims[0], "visual": plan.dims[1]},
         missing_records=len(missing),
@@ -237,7 +243,9 @@ def _publish_embeddings(
     return Built(manifest, changed, earlier, missing, bad)
 
 
-def _source(records: RecordSet, record: dict[str, Any]) -> dict[str, Any]:
+def _source(
+    records: RecordSet, checksums: Mapping[Path, str], record: dict[str, Any]
+) -> dict[str, Any]:
     source: dict[str, Any] = {
         "kind": "tfrecords",
         "name": records.path.name,
@@ -246,7 +254,7 @@ def _source(records: RecordSet, record: dict[str, Any]) -> dict[str, Any]:
     }
     if records.archive is not None:
         source["archive"] = records.archive.name
-        source["sha256"] = sha256_of(records.archive)
+        source["sha256"] = checksums[records.archive]
     return source | source_of(records.archive or records.path, record)
 
 
