@@ -109,7 +109,7 @@ def test_faults_are_met_in_order_and_then_gone(hub: HubServer) -> None:
     url = hf_hub_url("ann/avmit", "a.bin", repo_type="dataset")
     hub.faults = [
         Fault("^/storage/", drop_after=100_000),
-        Fault("/api/whoami-v2", status=429, headers={"Retry-After": "7"}),
+        Fault("/api/datasets/", status=429, headers={"Retry-After": "7"}),
     ]
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="100000 bytes read"):
         requests.get(url, timeout=10)
@@ -117,6 +117,6 @@ def test_faults_are_met_in_order_and_then_gone(hub: HubServer) -> None:
     assert (rest.status_code, rest.content) == (206, content[100_000:])
     assert [request.sent for request in hub.of("^/storage/")] == [100_000, 156_000]
     with pytest.raises(HfHubHTTPError) as raised:
-        HfApi().whoami()
+        HfApi().dataset_info("ann/avmit")
     assert raised.value.response.headers["Retry-After"] == "7"
-    assert HfApi().whoami()["name"] == "ann"
+    assert HfApi().dataset_info("ann/avmit").id == "ann/avmit"
