@@ -12,9 +12,13 @@ from datasets import Features
 from huggingface_hub import DatasetCard, DatasetCardData
 
 import avmit
+from avmit import AvmitError
+from conversion.card_merge import merge_cards
+from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features
 from conversion.manifest import Manifest, read_package
 
+NAME = "README.md"
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
 
 _ENCODERS = {"vggish_vgg16": "VGGish + VGG16", "yamnet_effnet": "YAMNet + EfficientNetB0"}
@@ -37,22 +41,45 @@ _COLUMNS = {
 }
 
 
-def write_card(package: Path) -> None:
-    """Write `package`/README.md from the manifests and shards in the package."""
-    text = render_card(package)
-    temporary = package / ".README.md.part"
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(package / "README.md")
+def write_card(package: Path) -> bool:
+    """Write `package`/README.md from what the package holds, and tell whether it changed.
 
-
-def render_card(package: Path) -> str:
-    """Return the card of a package as text, YAML first.
+    In a card that is there, only what is ours is written again; `merge_cards` says what that is.
 
     Raises:
-        AvmitError: there is no package there.
+        AvmitError: there is no package there, or its card cannot be read.
     """
     manifests = read_package(package)
     features = {config: read_features(package, manifests[config]) for config in manifests}
+    path = package / NAME
+    old = read_card(path)
+    text = merge_cards(
+        old, render_card(manifests, features), str(path), left_behind(old, manifests)
+    )
+    if text == old:
+        return False
+    temporary = package / f".{NAME}.part"
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(path)
+    return True
+
+
+def read_card(path: Path) -> str:
+    """Return a card's text as it stands, with its own line ends; none where there is no card.
+
+    Raises:
+        AvmitError: it is not text.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise AvmitError(f"{path} is not UTF-8 text: mend or delete it") from None
+
+
+def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Features]) -> str:
+    """Return the whole card of configs, ratings first, as text that begins with YAML."""
     data = DatasetCardData(
         language=["en"],
         license="other",
@@ -107,6 +134,19 @@ def size_category(rows: int) -> str:
 
 def _all_rows(manifest: Manifest) -> int:
     return sum(manifest.rows(split) for split in manifest.splits)
+
+
+def left_behind(card: str, manifests: Mapping[str, Manifest]) -> set[str]:
+    """Name the configs that a card describes as we do, and that are no longer there."""
+    form = r"(?P<config>[^/]+)/(train|test)-\*\.(arrow|parquet)"
+    gone = set()
+    for entry in by_config(read_yaml(card).get("configs")):
+        name, files = entry["config_name"], entry.get("data_files")
+        paths = [file.get("path") for file in files or () if isinstance(file, dict)]
+        matches = [re.fullmatch(form, str(path)) for path in paths]
+        if matches and all(match and match["config"] == name for match in matches):
+            gone.add(name)
+    return gone - manifests.keys()
 
 
 def _yaml_config(manifest: Manifest, configs: list[str]) -> dict[str, Any]:

@@ -78,10 +78,13 @@ def card(
 ) -> None:
     """Write a package's dataset card, README.md, from what the folder holds.
 
+    In a card that is there, only what stands between avmit's marks, and avmit's own YAML, is
+    written again; the rest is yours.
+
     Example: avmit card avmit
     """
-    write_card(package)
-    print(f"{package / 'README.md'} written")
+    changed = write_card(package)
+    print(f"{package / 'README.md'} {'written' if changed else 'is up to date'}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from helpers import CONFIGS, DIMS, SPLITS, csv_rows, expected_rows, shard_rows, 
 from huggingface_hub import DatasetCard
 
 from conversion.card import size_category
+from conversion.card_yaml import read_yaml
 from conversion.convert import Options, convert
 
 
@@ -161,13 +162,35 @@ def test_a_package_of_one_config_has_it_as_the_default(small_release: Path, tmp_
     assert [(c["config_name"], c["default"]) for c in data["configs"]] == [("vggish_vgg16", True)]
 
 
-def test_the_card_command_writes_it_again(
-    release: Path, package: Path, small_release: Path, run: Run, tmp_path: Path, text: str
+def test_the_card_command_leaves_what_people_wrote(
+    small_release: Path, run: Run, tmp_path: Path
 ) -> None:
     run("convert", small_release)
     path = tmp_path / "avmit" / "README.md"
     card = path.read_text(encoding="utf-8")
-    path.write_text("overwritten", encoding="utf-8")
+    ran = run("card", "avmit")
+    assert (ran.code, ran.out) == (0, "avmit/README.md is up to date\n")
+    between = "<!-- avmit:end load -->\n"
+    prose = "## Ours\n\nWe measured it twice.\n"
+    stale = card.replace("## What is here\n", "## What was here\n").replace("32", "31")
+    assert stale != card
+    path.write_text(stale.replace(between, between + prose), encoding="utf-8")
     ran = run("card", "avmit")
     assert (ran.code, ran.out) == (0, "avmit/README.md written\n")
-    assert path.read_text(encoding="utf-8") == card
+    assert path.read_text(encoding="utf-8") == card.replace(between, between + prose)
+
+
+def test_a_card_of_others_gets_ours_after_it(small_release: Path, run: Run, tmp_path: Path) -> None:
+    run("convert", small_release)
+    path = tmp_path / "avmit" / "README.md"
+    card = path.read_text(encoding="utf-8")
+    path.write_text("# Notes\n", encoding="utf-8")
+    assert run("card", "avmit").code == 0
+    _, body = card.split("\n---\n", 1)
+    after_marks = body[body.index("<!--") :]
+    assert path.read_text(encoding="utf-8").endswith("---\n# Notes\n\n" + after_marks)
+    assert data_of(tmp_path / "avmit")["configs"] == read_yaml(card)["configs"]
+    path.write_bytes(b"\xff")
+    ran = run("card", "avmit")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "avmit: avmit/README.md is not UTF-8 text: mend or delete it\n"

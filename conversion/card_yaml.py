@@ -1,0 +1,101 @@
+"""The YAML at a card's head: taken apart, and put together with what is unchanged as it was."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from avmit import AvmitError
+
+_HEAD = re.compile(r"\A\ufeff?---[ \t]*\n(.*?\n)??---[ \t]*(?:\n|\Z)", re.DOTALL)
+
+
+def split_card(text: str) -> tuple[str, str]:
+    """Return a card's YAML, without the lines around it, and its body."""
+    match = _HEAD.match(text)
+    return (match[1] or "", text[match.end() :]) if match else ("", text)
+
+
+def join_card(head: str, body: str) -> str:
+    """Put YAML and body together again."""
+    return f"---\n{head}---\n{body}"
+
+
+def read_yaml(text: str, name: str = "README.md") -> dict[str, Any]:
+    """Return the mapping at the head of a card, empty where it has none.
+
+    Raises:
+        AvmitError: it is no YAML mapping.
+    """
+    head, _ = split_card(text.replace("\r\n", "\n"))
+    try:
+        content = yaml.safe_load(head)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise AvmitError(f"{name}: its YAML cannot be read ({reason}): mend it") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise AvmitError(f"{name}: its YAML is not a mapping of keys to values: mend it")
+    return content
+
+
+def by_config(entries: Any) -> list[dict[str, Any]]:
+    """Return the entries of a card's `configs` or `dataset_info`, each with its `config_name`.
+
+    A card with one config may have the entry itself in place of the list, and may leave the name
+    out, which is then `default`.
+    """
+    listed = entries if isinstance(entries, list) else [entries]
+    return [{"config_name": "default", **entry} for entry in listed if isinstance(entry, dict)]
+
+
+def update_yaml(head: str, values: Mapping[str, Any]) -> str:
+    """Return YAML with the top-level `values` in place of its own; all other text stays as it is.
+
+    New keys come last. Text that cannot be kept apart, such as a mapping in one line, is written
+    again whole.
+    """
+    content = yaml.safe_load(head) or {}
+    wanted = {**content, **values}
+    if wanted == content:
+        return head
+    sections = _sections(head)
+    for key, value in values.items():
+        if key not in content or content[key] != value:
+            after = _comments_at_the_end(sections.get(key, ""))
+            sections[key] = _dump({key: value}) + after
+    text = "".join(sections.values())
+    try:
+        kept = yaml.safe_load(text) == wanted
+    except yaml.YAMLError:
+        kept = False  # such as an alias whose anchor is gone
+    return text if kept else _dump(wanted)
+
+
+def _sections(head: str) -> dict[str, str]:
+    """Return the text of each top-level key, from its line up to the next one's."""
+    root = yaml.compose(head, Loader=yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    starts = [key.start_mark.index for key, _ in pairs]
+    sections = {"": head[: starts[0]] if starts else head}
+    for (key, _), start, end in zip(pairs, starts, [*starts[1:], len(head)], strict=False):
+        sections[key.value] = head[start:end]
+    return sections
+
+
+def _comments_at_the_end(section: str) -> str:
+    """Return the blank lines and comments at the end: they belong to the next key."""
+    lines = section.splitlines(keepends=True)
+    count = len(lines)
+    while count and (not lines[count - 1].strip() or lines[count - 1].startswith("#")):
+        count -= 1
+    return "".join(lines[count:])
+
+
+def _dump(content: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(
+        dict(content), sort_keys=False, allow_unicode=True, width=10**9, line_break="\n"
+    )
+    return text
