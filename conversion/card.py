@@ -113,10 +113,15 @@ def read_features(package: Path, manifest: Manifest) -> Features:
     """Read a config's features from the schema of its first shard."""
     first = next(shard for shards in manifest.splits.values() for shard in shards)
     path = package / manifest.config / first.file
-    if manifest.format == "parquet":
-        return Features.from_arrow_schema(pq.read_schema(path))
+    return Features.from_arrow_schema(read_schema(path, manifest.format))
+
+
+def read_schema(path: Path, format: str) -> pa.Schema:
+    """Read the schema of a shard, and no more of it."""
+    if format == "parquet":
+        return pq.read_schema(path)
     with pa.memory_map(str(path)) as source:
-        return Features.from_arrow_schema(pa.ipc.open_stream(source).schema)
+        return pa.ipc.open_stream(source).schema
 
 
 def size_category(rows: int) -> str:

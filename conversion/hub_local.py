@@ -1,0 +1,111 @@
+"""What of a package goes to the Hub: the files that its manifests name, and no other."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avmit import AvmitError
+from conversion.card import NAME as CARD
+from conversion.card import read_schema
+from conversion.checks import some
+from conversion.checks_manifest import folder_checks, read_manifests
+from conversion.checks_schema import schema_problem
+from conversion.manifest import BAD, MISSING, Manifest
+from conversion.manifest import NAME as MANIFEST
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file to publish; `sha256` is what the manifest says of a shard."""
+
+    path: Path
+    size: int
+    sha256: str | None = None
+
+
+def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manifest]:
+    """Check a package quickly and return the manifests of `configs`, or of all, ratings first.
+
+    Manifests, shard sizes and schemas are checked; shards are not read, rows are not looked at.
+
+    Raises:
+        AvmitError: there is no package there, no such config in it, or a check fails.
+    """
+    manifests, checks = read_manifests(package)
+    found = [f"{check.where}: {check.found}" for check in checks if not check.ok]
+    names = [*manifests, *(check.where for check in checks if not check.ok)]
+    unknown = [name for name in configs or () if name not in names]
+    if unknown:
+        raise AvmitError(f"no config '{unknown[0]}' in {package}; there are: {', '.join(names)}")
+    chosen = {name: m for name, m in manifests.items() if configs is None or name in configs}
+    if configs is not None:
+        found = [problem for problem in found if problem.split(":")[0] in configs]
+    for name, manifest in chosen.items():
+        numbering = folder_checks(package, name, manifest)[1]
+        found += [] if numbering.ok else [f"{name}: {numbering.found}"]
+        found += _shard_problems(package, manifest)
+    if found:
+        raise AvmitError(
+            f"{package} is not fit to be published ({some(found)}): see `avmit verify {package}`"
+        )
+    return chosen
+
+
+def _shard_problems(package: Path, manifest: Manifest) -> Iterator[str]:
+    first = None
+    for shards in manifest.splits.values():
+        for shard in shards:
+            path, where = package / manifest.config / shard.file, f"{manifest.config}/{shard.file}"
+            if not path.is_file():
+                yield f"{where} is missing"
+            elif path.stat().st_size != shard.bytes:
+                size = path.stat().st_size
+                yield f"{where} has {size:,} bytes, in the manifest {shard.bytes:,}"
+            else:
+                try:
+                    schema = read_schema(path, manifest.format)
+                except (OSError, ValueError) as error:  # pyarrow's errors are among them
+                    yield f"{where} cannot be read ({' '.join(str(error).split())})"
+                    continue
+                first = first or schema
+                problem = schema_problem(schema, manifest, None, first)
+                if problem:
+                    yield f"{where}: {problem}"
+
+
+def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[str, LocalFile]:
+    """Return the files of configs by their path in the repository.
+
+    Raises:
+        AvmitError: one is a link that leads out of the package.
+    """
+    files = {}
+    for name, manifest in manifests.items():
+        shards = {shard.file: shard for split in manifest.splits.values() for shard in split}
+        for file in (MANIFEST, MISSING, BAD, *shards):
+            path = package / name / file
+            if path.exists() or file in shards:
+                _check_inside(path, package)
+                known = shards[file].sha256 if file in shards else None
+                files[f"{name}/{file}"] = LocalFile(path, path.stat().st_size, known)
+    return files
+
+
+def left_out(package: Path, files: Mapping[str, LocalFile]) -> list[str]:
+    """Name the visible files of a package that are not published, those of other configs apart."""
+    folders = {Path(name).parts[0] for name in files}
+    found = []
+    for root, directories, names in os.walk(package):
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        for name in names:
+            path = Path(root, name).relative_to(package)
+            others = len(path.parts) > 1 and path.parts[0] not in folders
+            if not name.startswith(".") and not others:
+                found.append(path.as_posix())
+    return sorted(set(found) - {CARD, *files})
+
+
+def _check_inside(path: Path, package: Path) -> None:
+    if not path.resolve().is_relative_to(package.resolve()):
+        raise AvmitError(f"{path} is a link out of {package}: put the file itself there")
