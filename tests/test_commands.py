@@ -25,6 +25,7 @@ def test_the_commands_there_are() -> None:
     assert set(COMMANDS) == {
         *("download", "convert", "verify", "export", "info", "card", "demo"),
         *("extract", "encoders", "compare"),
+        "push",
     }
 
 
