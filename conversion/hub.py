@@ -95,7 +95,7 @@ def _check_token(api: HfApi, options: Options, tell: Tell) -> None:
     """Refuse a token that may not write before anything is sent; reading needs none."""
     if options.dry_run and get_token() is None:
         return
-    user = patient(api.whoami, tell, retry_lost=False)
+    user = patient(api.whoami, tell, network=False)
     role = user.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read" and not options.dry_run:
         raise AvmitError(
@@ -177,7 +177,8 @@ def _commit(
                 **common,
             ),
             tell,
-            retry_lost=not options.create_pr,
+            network=not options.create_pr,
+            failures=not options.create_pr,
         )
     except Exception as error:
         if status_of(error) in (409, 412):

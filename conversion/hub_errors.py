@@ -26,11 +26,11 @@ _BROKEN = (500, 502, 503, 504)
 _NETWORK = ("requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2")
 
 
-def patient(call: Callable[[], T], tell: Tell, retry_lost: bool = True) -> T:
+def patient(call: Callable[[], T], tell: Tell, *, network: bool = True, failures: bool = True) -> T:
     """Call until it succeeds, a few times: wait as the Hub says, or longer each time.
 
-    Rate limits (429), failures of the Hub (5xx) and of the network are waited out. A call that may
-    have been carried out all the same is not repeated if `retry_lost` is False.
+    Rate limits (429) and overload (503) are always waited out; other failures of the Hub (5xx) if
+    `failures` is set, and of the network if `network` is: what failed so may have been carried out.
     """
     attempt = 0
     while True:
@@ -40,7 +40,7 @@ def patient(call: Callable[[], T], tell: Tell, retry_lost: bool = True) -> T:
         except Exception as error:
             status = status_of(error)
             lost = status is None and is_network(error)
-            again = status in (429, 503) or (retry_lost and (status in _BROKEN or lost))
+            again = status in (429, 503) or (failures and status in _BROKEN) or (network and lost)
             wait = asked_wait(error) or 2 ** (attempt - 1)
             if not again or attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
                 raise
@@ -79,18 +79,18 @@ def explain(error: Exception, repo_id: str, create_pr: bool = False) -> AvmitErr
     """Say in one line what is wrong and what to do; None for what is not the Hub's error."""
     hub, status = constants.ENDPOINT, status_of(error)
     kept = "run the same again then: what was sent is kept"
-    if isinstance(error, OfflineModeIsEnabled):
+    if _is(error, OfflineModeIsEnabled):
         return AvmitError("HF_HUB_OFFLINE is set: unset it to publish")
-    if isinstance(error, LocalTokenNotFoundError):
+    if _is(error, LocalTokenNotFoundError):
         return AvmitError("no token for the Hub: log in with `hf auth login`")
-    if status == 401 and not isinstance(error, RepositoryNotFoundError):
+    if status == 401 and not _is(error, RepositoryNotFoundError):
         return AvmitError("the Hub does not accept the token: log in with `hf auth login`")
     if status == 403:
         said = f"the token may not write to {repo_id}" + _server(error)
         if create_pr:
             return AvmitError(f"{said}: make one with write access, then `hf auth login`")
         return AvmitError(f"{said}: offer the change with --create-pr, or ask the owner")
-    if isinstance(error, RepositoryNotFoundError):
+    if _is(error, RepositoryNotFoundError):
         return AvmitError(f"no dataset {repo_id}, or the token may not see it: check the name")
     if status == 429:
         wait = asked_wait(error)
@@ -103,6 +103,11 @@ def explain(error: Exception, repo_id: str, create_pr: bool = False) -> AvmitErr
     if is_network(error):
         return AvmitError(f"cannot reach {hub} ({_line(error)}): check the network, {kept}")
     return None
+
+
+def _is(error: Exception, kind: type[Exception]) -> bool:
+    """Tell whether an error is of a kind, or comes from one, as those of uploads in old clients."""
+    return any(isinstance(cause, kind) for cause in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

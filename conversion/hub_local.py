@@ -11,7 +11,7 @@ from conversion.card import read_schema
 from conversion.checks import some
 from conversion.checks_manifest import folder_checks, read_manifests
 from conversion.checks_schema import schema_problem
-from conversion.manifest import BAD, MISSING, Manifest
+from conversion.manifest import MISSING, Manifest
 from conversion.manifest import NAME as MANIFEST
 
 
@@ -83,7 +83,7 @@ def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[s
     files = {}
     for name, manifest in manifests.items():
         shards = {shard.file: shard for split in manifest.splits.values() for shard in split}
-        for file in (MANIFEST, MISSING, BAD, *shards):
+        for file in (MANIFEST, MISSING, manifest.bad_list, *shards):
             path = package / name / file
             if path.exists() or file in shards:
                 _check_inside(path, package)

@@ -14,7 +14,7 @@ from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
 from conversion.hub_local import LocalFile, files_to_publish
 from conversion.hub_remote import Remote, RemoteFile
-from conversion.manifest import BAD, MISSING, Manifest, sha256_of
+from conversion.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of
 from conversion.manifest import NAME as MANIFEST
 
 _READ_AS_DATA = re.compile(r"(train|test)-.*\.(arrow|parquet)")
@@ -121,7 +121,7 @@ def _is_ours(path: str, manifests: Mapping[str, Manifest], remote: Remote) -> bo
         return False
     before = remote.manifests.get(config)
     shards = [shard.file for split in before.splits.values() for shard in split] if before else []
-    return name in (*shards, MISSING, BAD) or _READ_AS_DATA.fullmatch(name) is not None
+    return name in (*shards, MISSING, BAD, BAD_VIDEOS) or _READ_AS_DATA.fullmatch(name) is not None
 
 
 def _merged_card(package: Path, manifests: Mapping[str, Manifest], remote: Remote) -> str:

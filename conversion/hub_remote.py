@@ -58,9 +58,7 @@ def read_remote(api: HfApi, repo_id: str, revision: str | None, tell: Tell) -> R
         info = patient(lambda: api.dataset_info(repo_id, revision=revision), tell)
     except RevisionNotFoundError:
         if revision is None or revision.startswith("refs/"):
-            raise AvmitError(
-                f"{repo_id} has no {revision}: name a branch, or an open one"
-            ) from None
+            raise AvmitError(f"{repo_id} has no {revision}: name one that is there") from None
         new_branch = True
         info = patient(lambda: api.dataset_info(repo_id), tell)
     except RepositoryNotFoundError:
