@@ -1,5 +1,6 @@
 """`avmit push`: its options."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,11 @@ def push(
     if not sys.stderr.isatty():
         disable_progress_bars()
     options = hub.Options(config, private, revision, create_pr, dry_run, message)
-    url = hub.push(package, repo_id, options, lambda line: print(line, flush=True))
+    url = hub.push(package, repo_id, options, _tell)
     if url:
         print(f"pull request: {url}" if create_pr else f"published: {url}")
+
+
+def _tell(line: str) -> None:
+    """Print a line; names and text from the Hub may hold what a terminal would obey."""
+    print(re.sub(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", "?", line), flush=True)

@@ -250,6 +250,28 @@ def test_a_hub_that_goes_on_failing(hub: HubServer, small: Path, run: Run) -> No
     assert len(hub.dataset(REPO).commits) == 1
 
 
+def test_a_card_that_the_hub_does_not_like(hub: HubServer, small: Path, run: Run) -> None:
+    body = b'{"errors": [{"message": "license must be one of"}], "warnings": []}'
+    hub.faults = [Fault("/api/validate-yaml", status=400, body=body)]
+    told = refused(run, small, REPO)
+    assert told.startswith("the Hub refuses (400, ")
+    assert "license must be one of" in told
+    assert contents(hub.dataset(REPO).head()) == {}
+
+
+def test_uploads_are_compared_by_what_is_stored(hub: HubServer, small: Path, run: Run) -> None:
+    shard = shards(small, "ratings", "train")[0]
+    hub.create(REPO)
+    hub.put(REPO, {"elsewhere.arrow": shard.read_bytes()})
+    ran = run("push", small, REPO, "--config", "ratings")
+    assert (ran.code, ran.err) == (0, "")
+    assert uploaded(hub) == 0
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("to send: ")]
+    card = len(hub.dataset(REPO).text("README.md").encode())
+    size = card + (small / "ratings/manifest.json").stat().st_size
+    assert line == f"to send: {size / 1000:.3g} kB in 3 files"
+
+
 @pytest.mark.parametrize(
     "fault",
     [
