@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from avmit import AvmitError
@@ -89,9 +89,9 @@ def make_plan(package: Path, manifests: Mapping[str, Manifest], remote: Remote) 
     card = _merged_card(package, manifests, remote)
     if card == remote.card:
         plan.unchanged[CARD] = len(card.encode())
-        return Plan(**{**vars(plan), "bytes_to_send": size})
+        return replace(plan, bytes_to_send=size)
     (plan.changed if CARD in remote.files else plan.new)[CARD] = len(card.encode())
-    return Plan(**{**vars(plan), "card": card, "bytes_to_send": size + len(card.encode())})
+    return replace(plan, card=card, bytes_to_send=size + len(card.encode()))
 
 
 def _refuse_others(manifests: Mapping[str, Manifest], remote: Remote) -> None:
