@@ -95,7 +95,14 @@ def _comments_at_the_end(section: str) -> str:
 
 
 def _dump(content: Mapping[str, Any]) -> str:
+    text = _written(content, plain=True)
+    # PyYAML writes a few line breaks of Unicode as they are, and reads them as spaces.
+    return text if yaml.safe_load(text) == content else _written(content, plain=False)
+
+
+def _written(content: Mapping[str, Any], plain: bool) -> str:
+    """Return YAML, with characters beyond ASCII as they are if `plain`, else escaped."""
     text: str = yaml.safe_dump(
-        dict(content), sort_keys=False, allow_unicode=True, width=10**9, line_break="\n"
+        dict(content), sort_keys=False, allow_unicode=plain, width=10**9, line_break="\n"
     )
     return text

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from avmit import AvmitError
@@ -194,6 +194,7 @@ values = st.recursive(
 )
 
 
+@example(keys={"0": {"\x85": None}, "\u2028": "\x85 "}, flow=True, prose="")
 @given(
     keys=st.dictionaries(st.text(min_size=1, max_size=6), values, max_size=5),
     flow=st.sampled_from([True, False, None]),
