@@ -1,13 +1,15 @@
 """Measure `avmit extract` against the published way, and against what the machine could do at best.
 
-For each visual encoder, with random weights, on clips made here (3 s, 256 x 256, 30 fps, stereo at
+For each visual encoder, with random weights (`hf` is a vision transformer of the small size), on
+clips made here (3 s, 256 x 256, 30 fps, stereo at
 44.1 kHz), start-up apart:
 
-- published: decode a clip, then one eager Keras call for each frame, as the published extractor;
-- decoding: CPU seconds of frames and waveform, one thread;
+- usual: decode a clip, then one eager Keras call for each frame, as the published extractor, or
+  processor and model for each frame, as model cards show;
+- decoding: CPU seconds of frames, with what a processor makes of them, and waveform, one thread;
 - network: CPU seconds of the network alone, on full batches;
 - pipeline: wall seconds a video of `extraction.pipeline.embed`;
-- speed-up: published / pipeline;
+- speed-up: usual / pipeline;
 - overhead: pipeline / ((decoding + network) / cores); beside it the same from the pipeline's CPU
   seconds and the cores' idle ones, which other programs do not lengthen.
 
@@ -21,6 +23,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,18 +33,20 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from extraction import media
+from extraction import media, registry
+from extraction.encoder import Network, Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
 from extraction.encoders.vgg16 import VGG16_ENCODER
 from extraction.encoders.yamnet import YAMNET
 from extraction.extra import require
-from extraction.keras_frames import BATCH, KerasEncoder
-from extraction.pipeline import Side, Sides, embed
+from extraction.inputs import Frames
+from extraction.keras_frames import KerasEncoder
+from extraction.pipeline import embed
 
 EAGER_FRAMES = 4
 
 
-class NoNetwork:
+class NoNetwork(Network):
     """An audio network that costs nothing."""
 
     weights_sha256 = ""
@@ -51,63 +56,112 @@ class NoNetwork:
         return np.zeros((5, YAMNET.width), np.float32)
 
 
+@dataclass(frozen=True)
+class Run:
+    """The clips, and how often to measure."""
+
+    clips: list[Path]
+    videos: int
+    repeat: int
+    cores: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--videos", type=int, default=64, help="videos in a run")
     parser.add_argument("--repeat", type=int, default=3, help="runs, of which the best counts")
-    parser.add_argument("--encoder", choices=["efficientnet_b0", "vgg16"], action="append")
+    parser.add_argument("--encoder", choices=["efficientnet_b0", "vgg16", "hf"], action="append")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert cores
+    wanted = options.encoder or ["efficientnet_b0", "vgg16", "hf"]
     with tempfile.TemporaryDirectory() as folder:
         clips = [make_clip(Path(folder, f"{number}.mp4"), number) for number in range(8)]
+        run = Run(clips, options.videos, options.repeat, cores)
         print(f"{cores} cores, {options.videos} videos, best of {options.repeat}; seconds a video")
         for encoder in (EFFICIENTNET_B0, VGG16_ENCODER):
-            if options.encoder is None or encoder.name in options.encoder:
-                measure(encoder, clips, Path(folder), options.videos, options.repeat, cores)
+            if encoder.name in wanted:
+                measure(*published(encoder, Path(folder)), run)
+        if "hf" in wanted:
+            measure(*model_card(Path(folder)), run)
 
 
-def measure(
-    encoder: KerasEncoder, clips: list[Path], folder: Path, videos: int, repeat: int, cores: int
-) -> None:
-    """Print one encoder's numbers."""
+OneFrame = Callable[[npt.NDArray[np.uint8]], object]
+
+
+def published(encoder: KerasEncoder, folder: Path) -> tuple[Side, OneFrame]:
+    """Return an encoder, and the published way to use its model."""
     model = build(encoder, folder / f"{encoder.name}.weights.h5")
-    network = encoder.load(folder / f"{encoder.name}.weights.h5")
-    sides = Sides(Side(YAMNET, NoNetwork()), Side(encoder, network))
-    files: list[Path | None] = [clips[index % len(clips)] for index in range(videos)]
-    frames = media.frames(clips[0])
+
+    def one_frame(frame: npt.NDArray[np.uint8]) -> object:
+        return model(frame[None].astype(np.float32), training=False).numpy()
+
+    return encoder.open(folder / f"{encoder.name}.weights.h5"), one_frame
+
+
+def model_card(folder: Path) -> tuple[Side, OneFrame]:
+    """Return a vision transformer of the small size, and the way that model cards show."""
+    torch, transformers = require("torch", "transformers"), require("transformers", "transformers")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=384, num_hidden_layers=12, num_attention_heads=6, intermediate_size=1536
+    )
+    transformers.ViTModel(config, add_pooling_layer=False).save_pretrained(folder / "vit-small")
+    transformers.ViTImageProcessorPil().save_pretrained(folder / "vit-small")
+    side = registry.find(f"hf:{folder / 'vit-small'}", "visual").open()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder / "vit-small", backend="pil")
+    model = transformers.AutoModel.from_pretrained(folder / "vit-small", add_pooling_layer=False)
+
+    def one_frame(frame: npt.NDArray[np.uint8]) -> object:
+        inputs = processor(images=frame, return_tensors="pt")
+        with torch.no_grad():
+            return model(**inputs).last_hidden_state[:, 0].numpy()
+
+    return side, one_frame
+
+
+def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
+    """Print one encoder's numbers."""
+    network, form = side.network, side.encoder.input
+    assert isinstance(form, Frames)
+    interval, size = form.interval_ms, form.side
+    sides = Sides(Side(YAMNET, NoNetwork()), side)
+    files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(run.videos)]
+    frames = media.frames(run.clips[0], interval, size)
     per_video = len(frames)
-    batch = np.concatenate([frames] * (1 + BATCH // per_video))[:BATCH]
-    network.encode(batch)
-    media.waveform(clips[0])
+    batch = np.concatenate([frames] * (1 + network.batch // per_video))[: network.batch]
+    items = network.prepare(batch)
+    network.encode(items)
+    media.waveform(run.clips[0])
 
     def decode() -> None:
-        for clip in clips:
-            media.frames(clip)
+        for clip in run.clips:
+            network.prepare(media.frames(clip, interval, size))
             media.waveform(clip)
 
     def one_call_a_frame() -> None:
         for frame in frames[:EAGER_FRAMES]:
-            model(frame[None].astype(np.float32), training=False).numpy()
+            one_frame(frame)
 
     one_call_a_frame()
-    decoding_wall = best(decode, time.perf_counter, repeat) / len(clips)
-    decoding = best(decode, time.process_time, repeat) / len(clips)
-    eager = best(one_call_a_frame, time.perf_counter, repeat) / EAGER_FRAMES
-    published = decoding_wall + eager * per_video
-    alone = best(lambda: network.encode(batch), time.process_time, 2 * repeat) / BATCH * per_video
+    decoding_wall = best(decode, time.perf_counter, run.repeat) / len(run.clips)
+    decoding = best(decode, time.process_time, run.repeat) / len(run.clips)
+    eager = best(one_call_a_frame, time.perf_counter, run.repeat) / EAGER_FRAMES
+    usual = decoding_wall + eager * per_video
+    alone = best(lambda: network.encode(items), time.process_time, 2 * run.repeat)
+    alone *= per_video / network.batch
 
     def pipeline() -> None:
-        for _ in embed(files, sides, cores):
+        for _ in embed(files, sides, run.cores):
             pass
 
-    wall = best(pipeline, time.perf_counter, repeat) / videos
-    used = best(pipeline, used_or_idle, repeat) / videos
+    wall = best(pipeline, time.perf_counter, run.repeat) / run.videos
+    used = best(pipeline, used_or_idle, run.repeat) / run.videos
     print(
-        f"{encoder.name}: published {published:.3f} ({eager:.3f} a frame), "
+        f"{side.encoder.name}: usual {usual:.3f} ({eager:.3f} a frame), "
         f"decoding {decoding:.3f} CPU, network {alone:.3f} CPU ({alone / per_video:.4f} a frame), "
-        f"pipeline {wall:.3f}; speed-up {published / wall:.1f}, "
-        f"overhead {wall / ((decoding + alone) / cores):.2f}, "
+        f"pipeline {wall:.3f}; speed-up {usual / wall:.1f}, "
+        f"overhead {wall / ((decoding + alone) / run.cores):.2f}, "
         f"{used / (decoding + alone):.2f} without other programs",
         flush=True,
     )

@@ -2,70 +2,77 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.manifest import sha256_of
-from extraction.media import FRAME_INTERVAL_MS, FRAME_SIDE, SAMPLE_RATE
-
-Modality = Literal["audio", "visual"]
-
-
-@dataclass(frozen=True)
-class Sound:
-    """An audio encoder's input: a float32 waveform from -1 to 1, `rate` samples a second."""
-
-    rate: int = SAMPLE_RATE
+from extraction.inputs import Form, Sound
+from extraction.items import Items, Matrix
+from extraction.settings import Modality, Settings, option
 
 
-@dataclass(frozen=True)
-class Frames:
-    """A visual encoder's input: RGB frames of `side` pixels squared, `interval_ms` apart."""
-
-    side: int = FRAME_SIDE
-    interval_ms: float = FRAME_INTERVAL_MS
-
-
-class Network(Protocol):
+class Network(ABC):
     """A loaded encoder.
 
-    `encode` turns a waveform (N,) into (T, width), or uint8 frames (N, side, side, 3) into
-    (N, width), float32. It may be called from several threads at a time. `weights_sha256`
-    identifies what it computes with.
+    `weights_sha256` identifies what it computes with. `batch` is how many items go into one call;
+    0 says that it takes a whole video's input a call, which decoding threads then make, several
+    at a time. `prepare` runs in those threads, too.
     """
 
-    @property
-    def weights_sha256(self) -> str:
-        """The SHA-256 of the weights, in hex."""
+    weights_sha256: str
+    batch: int = 0
+    workers: int = 1
+    """How many batches are computed at a time, each in a thread of its own."""
+    found: Mapping[str, Any] = MappingProxyType({})
+    """What the loaded network tells of its encoder: `width` and other fields."""
 
-    def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return the embeddings of one waveform, or of any number of frames."""
+    def prepare(self, taken: npt.NDArray[Any]) -> Items:
+        """Turn what its `Form` takes of one video into items; by default they are that."""
+        return taken
+
+    def start_worker(self) -> None:  # noqa: B027
+        """Make the calling thread ready to compute batches beside others."""
+
+    @abstractmethod
+    def encode(self, inputs: Any) -> Any:
+        """Return the embeddings, float32, of any number of items, or of one whole input.
+
+        Of N items (N, width), (N, k, width) or N matrices (k, width), where an item has more than
+        one embedding; of a whole input (T, width).
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder(ABC):
     """Describes an encoder; subclasses load its network.
 
-    Its embeddings are `width` values wide. Each covers `window_ms` of the video, and the next
-    begins `step_ms` later. `origin` says where the weights come from when no file is given,
-    `preprocessing` what happens to the input first; the manifest keeps both. `libraries` are the
-    modules whose versions bear on the result, `extra` what installs them.
+    Its embeddings are `width` values wide; 0 says that only the loaded network can tell. Each
+    covers `window_ms` of the video, and the next begins `step_ms` later; None stands for the whole
+    video. Of each frame, clip or window there are `vectors`. `origin` says where the weights come
+    from when no file is given, `preprocessing` what happens to the input first; the manifest keeps
+    both, and `facts` too. `libraries` are the modules whose versions bear on the result, `extra`
+    what installs them, `takes` the settings that it heeds.
     """
 
     name: str
     width: int
-    input: Sound | Frames
-    window_ms: float
-    step_ms: float
+    input: Form
+    window_ms: float | None
+    step_ms: float | None
     origin: str
     preprocessing: str
+    vectors: int = 1
     libraries: tuple[str, ...] = ("tensorflow", "keras")
     extra: str = "extraction"
+    takes: frozenset[str] = frozenset({"weights"})
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def modality(self) -> Modality:
@@ -80,10 +87,36 @@ class Encoder(ABC):
             AvmitError: the extra is missing, the weights cannot be had, or they do not fit.
         """
 
+    def configured(self, settings: Settings) -> "Encoder":
+        """Return this encoder with those of the settings that it takes."""
+        return self
 
-def option(modality: Modality) -> str:
-    """Return the command line's option that takes weights of that modality."""
-    return f"--{modality}-weights"
+    def open(self, weights: Path | None = None) -> "Side":
+        """Load the network, and complete the description with what only that can tell."""
+        network = self.load(weights)
+        return Side(replace(self, **network.found), network)
+
+
+@dataclass(frozen=True)
+class Side:
+    """An encoder with its network."""
+
+    encoder: Encoder
+    network: Network
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is computed of each video; None for a side that is not wanted."""
+
+    audio: Side | None
+    visual: Side | None
+
+
+def matrices(found: Any) -> list[Matrix]:
+    """Return what `encode` gave for a batch as one float32 matrix (k, width) for each item."""
+    rows = [np.asarray(one, np.float32) for one in found]
+    return [row[None] if row.ndim == 1 else row for row in rows]
 
 
 def weights_digest(path: Path) -> str:

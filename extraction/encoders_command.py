@@ -1,25 +1,113 @@
 """`avmit encoders`: the table of encoders."""
 
 import sys
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich import box
 from rich.table import Table
 
 from conversion.terminal import table_console
 from extraction import registry
-from extraction.encoder import Encoder, Sound
+from extraction.check import check_side
+from extraction.encoder import Encoder
+from extraction.encoder_module import added_by_modules
+from extraction.provenance import describe_line, takes, timing
+from extraction.settings import Modality, refuse_untaken
+from extraction.settings_options import (
+    OUTPUT_HELP,
+    POOLING_HELP,
+    AllowPickle,
+    Device,
+    EncoderModule,
+    FrameInterval,
+    HopS,
+    OnDevice,
+    Pooling,
+    Precision,
+    TrustRemoteCode,
+    WindowS,
+    WithPrecision,
+    shared_settings,
+)
+
+app = typer.Typer(add_completion=False)
 
 
-def encoders() -> None:
+class Side(StrEnum):
+    """Values of --modality."""
+
+    audio = "audio"
+    visual = "visual"
+
+
+@app.callback(invoke_without_command=True)
+def encoders(context: typer.Context, encoder_module: EncoderModule = None) -> None:
     """Show the encoders that can be named, what they take, and where their weights come from.
+
+    Those of a scheme (keras:ResNet50, hf:facebook/dinov2-small, ...) are found out when they are
+    named; `avmit encoders check NAME` shows one of them.
 
     Example: avmit encoders
     """
+    if context.invoked_subcommand is None:
+        _show(encoder_module or [])
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="ENCODER", help="As for `avmit extract`.")],
+    modality: Annotated[
+        Side | None, typer.Option(help="What it takes, if its name may stand for both.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights, as for extract.")] = None,
+    pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
+    output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
+    frame_interval_ms: FrameInterval = None,
+    window_s: WindowS = None,
+    hop_s: HopS = None,
+    device: OnDevice = Device.auto,
+    precision: WithPrecision = Precision.float32,
+    encoder_module: EncoderModule = None,
+    trust_remote_code: TrustRemoteCode = False,
+    allow_pickle: AllowPickle = False,
+) -> None:
+    """Load an encoder and try whether it keeps to the contract; exit with 1 if it does not.
+
+    Example: avmit encoders check hf:facebook/dinov2-small
+    """
+    shared = shared_settings(
+        frame_interval_ms, window_s, hop_s, device, precision, trust_remote_code, allow_pickle
+    )
+    settings = replace(shared, pooling=pooling, output=output, weights=weights)
+    sides: dict[Side | None, Modality | None] = {Side.audio: "audio", Side.visual: "visual"}
+    found = registry.find(name, sides.get(modality), settings, encoder_module or [])
+    refuse_untaken({found.modality: settings.given}, {found.modality: found.takes}, [found.name])
+    opened = found.open(weights)
+    print(describe_line(opened.encoder))
+    failed = False
+    for what, problem in check_side(opened):
+        failed |= problem is not None
+        print(f"ok     {what}" if problem is None else f"FAILS  {what}: {problem}", flush=True)
+    raise typer.Exit(int(failed))
+
+
+_SCHEMES = (
+    "keras:MODEL, keras:FILE.keras, saved_model:FOLDER, kaggle:HANDLE, hf:REPOSITORY and hf:FOLDER "
+    "name others; see docs/encoders.md"
+)
+
+
+def _show(modules: list[Path]) -> None:
+    print(_SCHEMES)
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("name", "modality", "width", "input", "timing", "weights", "extra"):
         table.add_column(name, overflow="fold", justify="right" if name == "width" else "left")
     broken = []
-    for encoder in registry.encoders():
+    for encoder in [*registry.encoders(), *added_by_modules(modules).values()]:
         if isinstance(encoder, str):
             broken.append(encoder)
         else:
@@ -30,18 +118,12 @@ def encoders() -> None:
 
 
 def _described(encoder: Encoder) -> list[str]:
-    if isinstance(encoder.input, Sound):
-        takes = f"{encoder.input.rate / 1000:g} kHz"
-        timing = f"{encoder.window_ms / 1000:g} s each {encoder.step_ms / 1000:g} s"
-    else:
-        takes = f"{encoder.input.side} x {encoder.input.side} RGB"
-        timing = f"a frame each {encoder.step_ms / 1000:g} s"
     return [
         encoder.name,
         encoder.modality,
         str(encoder.width),
-        takes,
-        timing,
+        takes(encoder),
+        timing(encoder),
         encoder.origin,
         encoder.extra,
     ]

@@ -1,8 +1,9 @@
 """`avmit extract`: videos become an embedding config of a hub package."""
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,17 +14,15 @@ from avmit import AvmitError
 from conversion import annotations as csv_files
 from conversion.annotations import Annotations, Split
 from conversion.card import write_card
-from conversion.convert import DEFAULT_MAX_SHARD_BYTES
 from conversion.embeddings import ShardResult
 from conversion.features import arrow_schema
 from conversion.manifest import BAD_VIDEOS, NAME, Manifest, Shard, read_manifest
 from conversion.plan import check_config_name
-from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
+from conversion.shards import batch_rows, plan_shards, shard_name
 from conversion.staging import Staging, is_intact, locked
-from extraction import registry
-from extraction.encoder import Encoder
-from extraction.pipeline import Side, Sides
-from extraction.provenance import describe
+from extraction.encoder import Sides
+from extraction.options import Encoders, Options, choose_encoders, open_sides
+from extraction.provenance import by_column, describe, describe_line
 from extraction.retry import retry_shard
 from extraction.shard import OnBadVideo, ShardTask, bad_videos_error, input_digest, write_shard
 from extraction.videos import Videos
@@ -33,22 +32,6 @@ CLIP_MS = 3000
 
 Progress = Callable[[int, int, int], None]
 """Told of (videos done since the last call, videos in all, bad ones since the last call)."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line sets; an encoder of None leaves its column out."""
-
-    config: str
-    audio: str | None
-    visual: str | None
-    audio_weights: Path | None = None
-    visual_weights: Path | None = None
-    workers: int | None = None
-    max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES
-    encoding: Encoding = field(default_factory=Encoding)
-    on_bad_video: OnBadVideo = "error"
-    retry_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,16 +53,18 @@ def extract(
     out: Path,
     options: Options,
     progress: Progress = lambda done, total, bad: None,
+    announce: Callable[[str], None] = lambda line: None,
 ) -> Extracted:
     """Embed all rated videos below `videos` and build a config of the hub package `out`.
 
     `annotations` is a folder with the release's three CSV files. Nothing is seen in `out` before
-    all of it is finished; what an interrupted run finished is kept.
+    all of it is finished; what an interrupted run finished is kept. `announce` is told of each
+    encoder about which the loaded network says more than is known before.
 
     Raises:
         AvmitError: bad input, with nothing changed in `out`; or the folder is in use.
     """
-    encoders = _encoders(options)
+    encoders = choose_encoders(options)
     check_config_name(options.config)
     rows = csv_files.read_annotations(csv_files.find_files(annotations))
     copy = Videos(videos)
@@ -90,8 +75,12 @@ def extract(
         missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
         if len(missing) == len(files) or (missing and _policy(options) == "error"):
             raise bad_videos_error(missing, videos)
-        sides = _load(encoders, options)
-        source = describe(sides, _local(options))
+        sides = open_sides(encoders, options.weights)
+        for side in (sides.audio, sides.visual):
+            if side is not None and encoders[side.encoder.modality].width == 0:
+                announce(describe_line(side.encoder))
+        encoders = {column: side.encoder for column, side in by_column(sides).items()}
+        source = describe(sides, {c: weights is not None for c, weights in options.weights.items()})
         staging = Staging(out, options.config, BAD_VIDEOS)
         tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
         if options.retry_failed:
@@ -102,45 +91,9 @@ def extract(
     return extracted
 
 
-Encoders = dict[str, Encoder]
-"""The chosen encoders by column, `audio` first."""
-
-
-def _encoders(options: Options) -> Encoders:
-    chosen: Encoders = {}
-    if options.audio is not None:
-        chosen["audio"] = registry.find(options.audio, "audio")
-    if options.visual is not None:
-        chosen["visual"] = registry.find(options.visual, "visual")
-    if not chosen:
-        raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
-    for column, weights in _weights(options).items():
-        if weights is not None and column not in chosen:
-            raise AvmitError(f"--{column}-weights without an encoder: name one with --{column}")
-        if weights is not None and not weights.exists():
-            raise AvmitError(f"--{column}-weights {weights}: there is nothing there")
-    return chosen
-
-
-def _weights(options: Options) -> dict[str, Path | None]:
-    return {"audio": options.audio_weights, "visual": options.visual_weights}
-
-
-def _local(options: Options) -> dict[str, bool]:
-    return {column: weights is not None for column, weights in _weights(options).items()}
-
-
 def _policy(options: Options) -> OnBadVideo:
     # Those that failed may fail again, and the rest is not looked at.
     return "skip" if options.retry_failed else options.on_bad_video
-
-
-def _load(encoders: Encoders, options: Options) -> Sides:
-    weights = _weights(options)
-    loaded = {
-        column: Side(encoder, encoder.load(weights[column])) for column, encoder in encoders.items()
-    }
-    return Sides(loaded.get("audio"), loaded.get("visual"))
 
 
 def _check_replaceable(published: Path, retry: bool) -> None:
@@ -169,7 +122,8 @@ def _plan(
     """Cut the config into shards, by the number of timesteps that three seconds have."""
     schema = arrow_schema(_features(encoders, rows.labels))
     row_bytes = sum(
-        4 * encoder.width * (1 + int(CLIP_MS / encoder.step_ms)) for encoder in encoders.values()
+        4 * encoder.width * encoder.vectors * (1 + int(CLIP_MS / (encoder.step_ms or math.inf)))
+        for encoder in encoders.values()
     )
     for split in get_args(Split):
         videos = rows.split(split)

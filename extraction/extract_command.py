@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,23 @@ from conversion.convert_command import parse_size
 from conversion.manifest import BAD_VIDEOS
 from conversion.terminal import Rate, live_bar
 from extraction import extract as extraction
+from extraction.options import Options
+from extraction.settings_options import (
+    OUTPUT_HELP,
+    POOLING_HELP,
+    AllowPickle,
+    Device,
+    EncoderModule,
+    FrameInterval,
+    HopS,
+    OnDevice,
+    Pooling,
+    Precision,
+    TrustRemoteCode,
+    WindowS,
+    WithPrecision,
+    shared_settings,
+)
 
 _LISTED = 5
 
@@ -39,11 +57,23 @@ def extract(
         int | None, typer.Option(min=1, help="Decoding threads; by default one for each core.")
     ] = None,
     audio_weights: Annotated[
-        Path | None, typer.Option(help="A local TensorFlow SavedModel; nothing is fetched.")
+        Path | None, typer.Option(help="Local weights, such as a SavedModel; nothing is fetched.")
     ] = None,
     visual_weights: Annotated[
-        Path | None, typer.Option(help="A local Keras weights file; nothing is fetched.")
+        Path | None, typer.Option(help="Local weights, such as a Keras file; nothing is fetched.")
     ] = None,
+    audio_pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
+    visual_pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
+    audio_output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
+    visual_output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
+    frame_interval_ms: FrameInterval = None,
+    window_s: WindowS = None,
+    hop_s: HopS = None,
+    device: OnDevice = Device.auto,
+    precision: WithPrecision = Precision.float32,
+    encoder_module: EncoderModule = None,
+    trust_remote_code: TrustRemoteCode = False,
+    allow_pickle: AllowPickle = False,
     max_shard_size: Annotated[
         str, typer.Option(help="The most that a shard takes, such as 256MB.")
     ] = "256MB",
@@ -61,7 +91,10 @@ def extract(
     Example: avmit extract --videos MIT_DIR --annotations sources --audio yamnet
     --visual efficientnet_b0 --config mine --out avmit
     """
-    options = extraction.Options(
+    shared = shared_settings(
+        frame_interval_ms, window_s, hop_s, device, precision, trust_remote_code, allow_pickle
+    )
+    options = Options(
         config=config,
         audio=None if audio == "none" else audio,
         visual=None if visual == "none" else visual,
@@ -71,9 +104,12 @@ def extract(
         max_shard_bytes=parse_size(max_shard_size),
         on_bad_video="skip" if on_bad_video is BadVideoPolicy.skip else "error",
         retry_failed=retry_failed,
+        audio_settings=replace(shared, pooling=audio_pooling, output=audio_output),
+        visual_settings=replace(shared, pooling=visual_pooling, output=visual_output),
+        encoder_modules=tuple(encoder_module or ()),
     )
     with _progress() as advance:
-        done = extraction.extract(videos, annotations, out, options, advance)
+        done = extraction.extract(videos, annotations, out, options, advance, print)
     print(_summary(done))
     print(f'{out}: load it with load_dataset("{out}", "{config}")')
 

@@ -10,8 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.encoder import Encoder, Frames, Network, option, weights_digest
+from extraction.encoder import Encoder, Network, weights_digest
+from extraction.errors import first_line
 from extraction.extra import require
+from extraction.inputs import Frames
+from extraction.items import in_batches
+from extraction.settings import option
 
 BATCH = 32
 """Frames in every call of a network; larger batches are not faster on CPUs, and take more memory.
@@ -45,9 +49,8 @@ class KerasEncoder(Encoder):
             try:
                 model.load_weights(str(file))
             except Exception as error:  # Keras and h5py raise what they like
-                reason = str(error).strip().splitlines() or [type(error).__name__]
                 raise AvmitError(
-                    f"{file} does not hold the weights of {self.name} ({reason[0][:200]}): "
+                    f"{file} does not hold the weights of {self.name} ({first_line(error)}): "
                     f"take {self.file_name} from {self.url}"
                 ) from error
             for layer in model.layers:
@@ -56,7 +59,7 @@ class KerasEncoder(Encoder):
                     layer.finalize_state()
 
         model, prepare = self.build(load_weights)
-        assert isinstance(self.input, Frames)
+        assert isinstance(self.input, Frames) and self.input.side is not None
         return FramesNetwork(model, prepare, self.input.side, weights_digest(file))
 
     @property
@@ -73,20 +76,20 @@ class KerasEncoder(Encoder):
                 )
             )
         except Exception as error:  # whatever its HTTP client raises
-            reason = str(error).strip().splitlines() or [type(error).__name__]
             raise AvmitError(
-                f"cannot fetch the weights of {self.name} ({reason[0][:200]}): bring "
+                f"cannot fetch the weights of {self.name} ({first_line(error)}): bring "
                 f"{self.file_name} from {self.url}, and name it with {option('visual')}"
             ) from error
 
 
-class FramesNetwork:
+class FramesNetwork(Network):
     """A Keras model that maps uint8 RGB frames (N, side, side, 3) to embeddings (N, width)."""
+
+    batch = BATCH
 
     def __init__(self, model: Any, prepare: Callable[[Any], Any], side: int, weights_sha256: str):
         tf = require("tensorflow")
         self.weights_sha256 = weights_sha256
-        self._side = side
 
         def apply(frames: Any) -> Any:
             return model(prepare(tf.cast(frames, tf.float32)), training=False)
@@ -96,12 +99,4 @@ class FramesNetwork:
 
     def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the embeddings of any number of frames, BATCH at a time, the last padded."""
-        done = []
-        for start in range(0, len(inputs), BATCH):
-            frames = inputs[start : start + BATCH]
-            batch = frames
-            if len(frames) < BATCH:
-                batch = np.zeros((BATCH, self._side, self._side, 3), np.uint8)
-                batch[: len(frames)] = frames
-            done.append(self._apply(batch).numpy()[: len(frames)])
-        return np.concatenate(done)
+        return np.stack(in_batches(inputs, BATCH, lambda frames: self._apply(frames).numpy()))

@@ -5,6 +5,8 @@ these silently give other frames and other samples; what follows holds to the ol
 """
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ SAMPLE_RATE = 16_000
 """Samples per second that VGGish and YAMNet were trained with."""
 SILENCE_SAMPLES = 48_000
 """What stands for the sound of a video without an audio stream: three seconds of zeros."""
+_MOST_FRAMES = 10_000_000  # a broken header may say anything
 
 
 class BadVideo(AvmitError):
@@ -29,7 +32,7 @@ class BadVideo(AvmitError):
 
 
 def frames(
-    path: Path, interval_ms: float = FRAME_INTERVAL_MS, side: int = FRAME_SIDE
+    path: Path, interval_ms: float = FRAME_INTERVAL_MS, side: int | None = FRAME_SIDE
 ) -> npt.NDArray[np.uint8]:
     """Take a frame of a video at least each `interval_ms`, the first one always.
 
@@ -37,34 +40,93 @@ def frames(
     timestamp, and is taken when that is `interval_ms` or more after the last one taken.
 
     Returns:
-        RGB, 0 to 255, of shape (T, side, side, 3), T >= 1; resized bilinearly without antialiasing.
+        RGB, 0 to 255, of shape (T, side, side, 3), T >= 1; resized bilinearly without antialiasing,
+        or with `side` None of the video's own size.
 
     Raises:
         BadVideo: the file is missing or unreadable, or has no frame.
     """
+    last = 0.0
+
+    def wanted(number: int, rate: float) -> bool:
+        nonlocal last
+        time = 1000 * number / rate if rate > 0 else 0.0
+        if number == 0 or time >= last + interval_ms:
+            last = time
+            return True
+        return False
+
+    return np.stack([image for _, image in _read(path, wanted, side).taken])
+
+
+def frames_by_number(
+    path: Path, numbers: Callable[[int, float], Sequence[int]], side: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """Return the frames whose numbers `numbers` gives for (frames in all, frames a second).
+
+    The first is number 0; any order will do, and one may be named several times. The frames are
+    RGB as those of `frames`, of shape (len(numbers), side, side, 3).
+
+    Raises:
+        BadVideo: the file is missing or unreadable, or has no frame.
+    """
+    total, rate = _stated_length(path)
+    while True:
+        chosen = numbers(total, rate)
+        read = _read(path, _among(chosen), side)
+        if read.total == total:
+            by_number = dict(read.taken)
+            return np.stack([by_number[number] for number in chosen])
+        # The file says another number of frames than it has: once more, with the true one.
+        total = read.total
+
+
+def _among(chosen: Sequence[int]) -> Callable[[int, float], bool]:
+    numbers = frozenset(chosen)
+    return lambda number, _: number in numbers
+
+
+def _stated_length(path: Path) -> tuple[int, float]:
     cv2 = _opencv()
     capture = _open_capture(cv2, path)
     try:
+        stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        return max(1, min(stated, _MOST_FRAMES)), float(capture.get(cv2.CAP_PROP_FPS))
+    finally:
+        capture.release()
+
+
+@dataclass(frozen=True)
+class _Read:
+    taken: list[tuple[int, npt.NDArray[np.uint8]]]
+    total: int
+
+
+def _read(path: Path, wanted: Callable[[int, float], bool], side: int | None) -> _Read:
+    """Decode a video and take the frames for which wanted(number, frames a second) holds."""
+    cv2 = _opencv()
+    capture = _open_capture(cv2, path)
+    taken: list[tuple[int, npt.NDArray[np.uint8]]] = []
+    number = 0
+    try:
         rate = capture.get(cv2.CAP_PROP_FPS)
-        taken: list[npt.NDArray[np.uint8]] = []
-        number, last = 0, 0.0
         while capture.grab():
-            time = 1000 * number / rate if rate > 0 else 0.0
-            if not taken or time >= last + interval_ms:
+            if wanted(number, rate):
                 decoded, image = capture.retrieve()
                 if not decoded:
                     raise BadVideo(f"cannot be decoded at frame {number}")
                 rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                taken.append(cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR))
-                last = time
+                if side is not None:
+                    rgb = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR)
+                taken.append((number, rgb))
             number += 1
     except cv2.error as error:
         raise BadVideo(f"cannot be decoded at frame {number} ({error.err})") from error
     finally:
         capture.release()
-    if not taken:
+    if not number:
         raise BadVideo("has no frame that can be decoded")
-    return np.stack(taken)
+    return _Read(taken, number)
 
 
 def _open_capture(cv2: Any, path: Path) -> Any:

@@ -4,25 +4,37 @@ import os
 from typing import Any
 
 from conversion.manifest import EXTRACTION
-from extraction.encoder import Encoder, Sound
+from extraction.encoder import Encoder, Side, Sides
 from extraction.extra import ONEDNN, require
-from extraction.pipeline import Side, Sides
+from extraction.inputs import Frames, Sound
+from extraction.settings import Modality
 
 
-def describe(sides: Sides, local: dict[str, bool]) -> dict[str, Any]:
+def by_column(sides: Sides) -> dict[Modality, Side]:
+    """Return the sides that there are."""
+    chosen: dict[Modality, Side | None] = {"audio": sides.audio, "visual": sides.visual}
+    return {name: side for name, side in chosen.items() if side is not None}
+
+
+def describe(sides: Sides, local: dict[Modality, bool]) -> dict[str, Any]:
     """Return the manifest's `source`: encoders by column, and the versions of libraries.
 
     `local` says by column whether the weights came from a file that the user named.
     """
-    chosen = {"audio": sides.audio, "visual": sides.visual}
-    used = {name: side for name, side in chosen.items() if side is not None}
+    used = by_column(sides)
     libraries = sorted({module for side in used.values() for module in _modules(side.encoder)})
     return {
         "kind": EXTRACTION,
         "encoders": {name: _encoder(side, local[name]) for name, side in used.items()},
         "libraries": {module: version(module) for module in libraries},
-        "settings": {ONEDNN: os.environ.get(ONEDNN, "default")},
+        "settings": {ONEDNN: os.environ.get(ONEDNN, "default")}
+        if "tensorflow" in libraries
+        else {},
     }
+
+
+def _settings(libraries: list[str]) -> dict[str, str]:
+    return {ONEDNN: os.environ.get(ONEDNN, "default")} if "tensorflow" in libraries else {}
 
 
 def _encoder(side: Side, local: bool) -> dict[str, Any]:
@@ -36,12 +48,44 @@ def _encoder(side: Side, local: bool) -> dict[str, Any]:
         "weights": "a local file" if local else encoder.origin,
         "weights_sha256": side.network.weights_sha256,
     }
-    if isinstance(encoder.input, Sound):
-        return described | {"sample_rate": encoder.input.rate}
-    return described | {
-        "frame_side": encoder.input.side,
-        "frame_interval_ms": encoder.input.interval_ms,
-    }
+    form = encoder.input
+    if isinstance(form, Sound):
+        described["sample_rate"] = form.rate
+    elif isinstance(form, Frames):
+        described |= {"frame_side": form.side, "frame_interval_ms": form.interval_ms}
+    else:
+        described |= {"frame_side": form.side, "clip_frames": form.frames}
+    if encoder.vectors != 1:
+        described["vectors"] = encoder.vectors
+    return described | dict(encoder.facts)
+
+
+def describe_line(encoder: Encoder) -> str:
+    """Say in one line what was found out about an encoder."""
+    several = "" if encoder.vectors == 1 else f", {encoder.vectors} embeddings of each"
+    pooling = f", pooling {encoder.facts['pooling']}" if "pooling" in encoder.facts else ""
+    device = f", on {encoder.facts['device']}" if "device" in encoder.facts else ""
+    return (
+        f"{encoder.modality}: {encoder.name}, width {encoder.width}, {takes(encoder)}, "
+        f"{timing(encoder)}{several}{pooling}; {encoder.preprocessing}{device}"
+    )
+
+
+def takes(encoder: Encoder) -> str:
+    """Say what an encoder takes, in a few words."""
+    form = encoder.input
+    if isinstance(form, Sound):
+        return f"{form.rate / 1000:g} kHz"
+    size = "RGB" if form.side is None else f"{form.side} x {form.side} RGB"
+    return size if isinstance(form, Frames) else f"{form.frames} frames {size}"
+
+
+def timing(encoder: Encoder) -> str:
+    """Say when an encoder's embeddings are, in a few words."""
+    if encoder.window_ms is None or encoder.step_ms is None:
+        return "one for the whole video"
+    each = f"each {encoder.step_ms / 1000:g} s"
+    return f"{encoder.window_ms / 1000:g} s {each}" if encoder.window_ms else f"a frame {each}"
 
 
 def _modules(encoder: Encoder) -> tuple[str, ...]:

@@ -1,24 +1,38 @@
 """Find encoders by name: the built-in ones, and those that other packages add.
 
 A package adds an encoder by an entry point in the group `avmit.encoders` that leads to an `Encoder`
-and has its name, and a family of them by one in `avmit.encoder_schemes` that leads to a function:
-the entry point `hf` gets `facebook/dinov2-small` when `hf:facebook/dinov2-small` is asked for.
+and has its name, and a family of them by one in `avmit.encoder_schemes` that leads to a function
+of (rest of the name, modality or None, Settings): the entry point `mine` gets `small` when
+`mine:small` is asked for, and returns an `Encoder`.
 """
 
 import difflib
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from extraction.encoder import Encoder, Modality
+from extraction.encoder import Encoder
+from extraction.encoder_module import added_by_modules
 from extraction.encoders.efficientnet import EFFICIENTNET_B0, EFFICIENTNET_B0_CORRECTED
 from extraction.encoders.vgg16 import VGG16_ENCODER
 from extraction.encoders.vggish import VGGISH
 from extraction.encoders.yamnet import YAMNET
+from extraction.settings import Modality, Settings
 
 GROUP = "avmit.encoders"
 SCHEMES_GROUP = "avmit.encoder_schemes"
+NONE = Settings()
+
+SCHEMES = {
+    "keras": ("extraction.keras_models", "keras_encoder"),
+    "saved_model": ("extraction.any_saved_model", "saved_model_encoder"),
+    "kaggle": ("extraction.any_saved_model", "kaggle_encoder"),
+    "hf": ("extraction.transformers_models", "transformers_encoder"),
+}
+"""What comes before the colon of a name: the function that returns its encoder, and its module."""
 
 BUILT_IN: dict[str, Encoder] = {
     encoder.name: encoder
@@ -26,35 +40,51 @@ BUILT_IN: dict[str, Encoder] = {
 }
 
 
-def find(name: str, modality: Modality) -> Encoder:
-    """Return the encoder of that name.
+def find(
+    name: str, modality: Modality | None, settings: Settings = NONE, modules: Sequence[Path] = ()
+) -> Encoder:
+    """Return the encoder of that name, with the settings that it takes; `modules` have more.
 
     Raises:
         AvmitError: there is none, it is of the other modality, or the package that has it is
             broken.
     """
-    encoder = _find(name)
-    if encoder.modality != modality:
+    encoder = _find(name, modality, settings, added_by_modules(modules))
+    if modality is not None and encoder.modality != modality:
         raise AvmitError(
             f"--{modality} {name}: that is {_article(encoder.modality)} encoder; "
             f"choose from {', '.join(names(modality))}, none"
         )
-    return encoder
+    return encoder.configured(settings)
 
 
-def _find(name: str) -> Encoder:
+def _find(
+    name: str, modality: Modality | None, settings: Settings, more: Mapping[str, Encoder]
+) -> Encoder:
+    if name in more:
+        return more[name]
     scheme, colon, rest = name.partition(":")
     schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
-    if colon and scheme in schemes:
-        encoder: Encoder = _load(schemes[scheme])(rest)
+    if colon and scheme in SCHEMES:
+        module, function = SCHEMES[scheme]
+        encoder: Encoder = getattr(importlib.import_module(module), function)(
+            rest, modality, settings
+        )
         return encoder
+    if colon and scheme in schemes:
+        made: Encoder = _load(schemes[scheme])(rest, modality, settings)
+        return made
     if name in BUILT_IN:
         return BUILT_IN[name]
     added = _added()
     if name in added:
         return _load_encoder(added[name])
-    known = [*BUILT_IN, *added, *(f"{scheme}:" for scheme in schemes)]
-    near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.4)
+    known = [*BUILT_IN, *added, *more, *(f"{scheme}:..." for scheme in [*SCHEMES, *schemes])]
+    if colon:
+        every = [*SCHEMES, *schemes]
+        near = [f"{one}:{rest}" for one in difflib.get_close_matches(scheme.lower(), every, 1)]
+    else:
+        near = difflib.get_close_matches(name.lower(), known, 1, cutoff=0.4)
     meant = f"did you mean '{near[0]}'? " if near else ""
     raise AvmitError(f"no encoder '{name}': {meant}There are: {', '.join(known)}, none")
 

@@ -11,7 +11,9 @@ from conversion.embeddings import ShardResult
 from conversion.manifest import Shard
 from conversion.shard_batches import matrices, read_batches
 from conversion.staging import Staging, is_intact
-from extraction.pipeline import Embedded, Matrix, Outcome, Sides, embed
+from extraction.encoder import Sides
+from extraction.items import Matrix
+from extraction.pipeline import Embedded, Outcome, embed
 from extraction.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.encoder import Encoder, Network, check_width, option, weights_digest
+from extraction.encoder import Encoder, Network, check_width, weights_digest
+from extraction.errors import first_line
 from extraction.extra import require
+from extraction.settings import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,37 +29,46 @@ class SavedModelEncoder(Encoder):
         if not (folder / "saved_model.pb").is_file():
             raise AvmitError(
                 f"no saved_model.pb in {folder}: {option('audio')} takes the folder of a "
-                f"TensorFlow SavedModel, as unpacked from {self.page}"
+                f"TensorFlow SavedModel, as unpacked from {page(self.handle)}"
             )
         try:
             network = SavedModelNetwork(tf, folder, self.embeddings)
             found = network.encode(np.zeros(3 * 16_000, np.float32)).shape
         except Exception as error:  # TensorFlow raises what it likes
             raise AvmitError(
-                f"{folder} cannot be called as {self.name} ({_first_line(error)}): "
-                f"take the SavedModel from {self.page}"
+                f"{folder} cannot be called as {self.name} ({first_line(error)}): "
+                f"take the SavedModel from {page(self.handle)}"
             ) from error
         check_width(self, found, folder)
         return network
 
-    @property
-    def page(self) -> str:
-        """Where a person finds the model."""
-        return f"https://www.kaggle.com/models/{self.handle}"
-
     def _fetch(self) -> Path:
-        kagglehub = require("kagglehub")
-        try:
-            return Path(kagglehub.model_download(self.handle))
-        except Exception as error:  # whatever its HTTP client raises
-            raise AvmitError(
-                f"cannot fetch the weights of {self.name} ({_first_line(error)}): bring the "
-                f"SavedModel from {self.page}, unpack it, and name its folder with "
-                f"{option('audio')}"
-            ) from error
+        advice = f"unpack it, and name its folder with {option('audio')}"
+        return fetch_from_kaggle(self.handle, self.name, advice)
 
 
-class SavedModelNetwork:
+def fetch_from_kaggle(handle: str, name: str, advice: str) -> Path:
+    """Fetch a SavedModel, or find it in the cache, and return its folder.
+
+    Raises:
+        AvmitError: it cannot be had; the text has the page, and `advice` for what comes from there.
+    """
+    kagglehub = require("kagglehub")
+    try:
+        return Path(kagglehub.model_download(handle))
+    except Exception as error:  # whatever its HTTP client raises
+        raise AvmitError(
+            f"cannot fetch the weights of {name} ({first_line(error)}): bring the SavedModel from "
+            f"{page(handle)}, {advice}"
+        ) from error
+
+
+def page(handle: str) -> str:
+    """Return where a person finds a model of Kaggle."""
+    return f"https://www.kaggle.com/models/{handle}"
+
+
+class SavedModelNetwork(Network):
     """A loaded SavedModel that maps a waveform (N,) to embeddings (T, width)."""
 
     def __init__(self, tf: Any, folder: Path, embeddings: Callable[[Any], Any]):
@@ -71,8 +82,3 @@ class SavedModelNetwork:
         returned = self._model(self._tf.constant(inputs, self._tf.float32))
         found: npt.NDArray[np.float32] = self._embeddings(returned).numpy()
         return found
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

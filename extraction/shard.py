@@ -16,8 +16,9 @@ from conversion.annotations import Video
 from conversion.embeddings import ShardResult, list_array
 from conversion.manifest import Shard
 from conversion.shards import Encoding, ShardWriter
+from extraction.encoder import Sides
 from extraction.media import BadVideo
-from extraction.pipeline import Embedded, Outcome, Sides, embed
+from extraction.pipeline import Embedded, Outcome, embed
 from extraction.spill import Spill
 
 OnBadVideo = Literal["error", "skip"]
@@ -94,12 +95,11 @@ def write_shard(
     spill = Spill(task.path, digest)
 
     def outcomes() -> Iterator[Outcome]:
-        steps = []
+        done = []
         for outcome in spill.read():
-            visual = None if isinstance(outcome, BadVideo) else outcome.visual
-            steps.append(0 if visual is None else len(visual))
+            done.append((0, 0) if isinstance(outcome, BadVideo) else outcome.items)
             yield outcome
-        for outcome in embed(task.files, sides, workers, steps):
+        for outcome in embed(task.files, sides, workers, done):
             spill.keep(outcome)
             yield outcome
 

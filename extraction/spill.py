@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from extraction.items import Matrix
 from extraction.media import BadVideo
-from extraction.pipeline import Embedded, Matrix, Outcome
+from extraction.pipeline import Embedded, Outcome
 
 EVERY_SECONDS = 20.0
 """How often outcomes go to disk: a third of the minute that may be lost."""
@@ -78,6 +79,7 @@ def _pack(outcomes: Sequence[Outcome], digest: str) -> dict[str, npt.NDArray[np.
         "digest": np.array(digest),
         "reasons": np.array(reasons),
         "has_audio": np.array([outcome.has_audio for outcome in good], bool),
+        "items": np.array([outcome.items for outcome in good], np.int64).reshape(-1, 2),
     }
     for name in ("audio", "visual"):
         found = [getattr(outcome, name) for outcome in good]
@@ -90,11 +92,12 @@ def _pack(outcomes: Sequence[Outcome], digest: str) -> dict[str, npt.NDArray[np.
 
 def _unpack(arrays: dict[str, npt.NDArray[np.generic]]) -> list[Outcome]:
     has_audio = iter(arrays["has_audio"])
+    items = iter(arrays["items"].tolist())
     audio, visual = _matrices(arrays, "audio"), _matrices(arrays, "visual")
     return [
         BadVideo(str(reason))
         if reason
-        else Embedded(bool(next(has_audio)), next(audio), next(visual))
+        else Embedded(bool(next(has_audio)), next(audio), next(visual), tuple(next(items)))
         for reason in arrays["reasons"]
     ]
 

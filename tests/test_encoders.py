@@ -216,7 +216,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         (info / "entry_points.txt").write_text(points)
         (tmp_path / "made_encoders.py").write_text(
             "from dataclasses import replace\nfrom networks import TINY\n"
-            "def make(rest):\n    return replace(TINY, name=f'made:{rest}')\n"
+            "def make(rest, modality, settings):\n    return replace(TINY, name=f'made:{rest}')\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
 

@@ -1,6 +1,5 @@
 """Extraction: the config it makes, bad videos, retries, and runs that are cut off."""
 
-import csv
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 from clips import make_clip
 from conftest import Run
+from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 
 from avmit import AvmitError
 from conversion.convert import Options as ConvertOptions
@@ -27,11 +27,13 @@ from conversion.convert import convert
 from conversion.demo_release import generate_release
 from conversion.manifest import read_manifest
 from extraction import media, registry
+from extraction.encoder import Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
 from extraction.encoders.yamnet import YAMNET
-from extraction.extract import Extracted, Options, extract
+from extraction.extract import Extracted, extract
 from extraction.media import BadVideo
-from extraction.pipeline import Embedded, Side, Sides, embed
+from extraction.options import Options
+from extraction.pipeline import embed
 from extraction.videos import ALIASES, Videos
 
 TIMESTEPS = ("audio", "visual")
@@ -89,26 +91,8 @@ def run_extract(
     return run
 
 
-def lay_out(root: Path, annotations: Path, clips: list[Path]) -> Path:
-    for index, row in enumerate(rows(annotations)):
-        path = root / row["video_location"] / row["filename"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(clips[index % len(clips)], path)
-        os.utime(path, ns=(10**18, 10**18))
-    return root
-
-
-def rows(annotations: Path) -> list[dict[str, str]]:
-    with (annotations / "video_ratings.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def path_of(videos: Path, row: dict[str, str]) -> Path:
-    return videos / row["video_location"] / row["filename"]
 
 
 def test_the_command_makes_a_config_like_the_published_ones(
@@ -262,28 +246,12 @@ def test_published_embeddings_are_not_replaced(
 def test_going_on_anywhere_gives_the_same(
     tiny: None, clips: list[Path], weights: dict[str, Path], tmp_path: Path
 ) -> None:
-    files: list[Path | None] = [clips[index % 5] for index in range(23)]
-    files[7] = None
-    (tmp_path / "no.mp4").write_bytes(b"no video")
-    files[12] = tmp_path / "no.mp4"
     sides = Sides(
         Side(YAMNET, YAMNET.load(weights["audio"])),
         Side(networks.TINY, networks.TINY.load(weights["visual"])),
     )
-    whole = list(embed(files, sides, 3))
-    steps = [len(one.visual) if isinstance(one, Embedded) else 0 for one in whole]  # type: ignore[arg-type]
-    assert sum(steps) > 3 * 32
-    for done in (0, 1, 5, 8, 12, 13, 17, 22, 23):
-        rest = list(embed(files, sides, 2, steps[:done]))
-        assert len(rest) == 23 - done
-        for found, expected in zip(rest, whole[done:], strict=True):
-            if isinstance(expected, BadVideo):
-                assert str(found) == str(expected)
-            else:
-                assert isinstance(found, Embedded)
-                assert found.has_audio == expected.has_audio
-                np.testing.assert_array_equal(found.audio, expected.audio)
-                np.testing.assert_array_equal(found.visual, expected.visual)
+    items = going_on_anywhere_gives_the_same(clips, sides, tmp_path)
+    assert sum(visual for _, visual in items) > 3 * 32
 
 
 SCRIPT = """
@@ -292,7 +260,8 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import networks
 from extraction import pipeline, registry, spill
-from extraction.extract import Options, extract
+from extraction.extract import extract
+from extraction.options import Options
 spill.EVERY_SECONDS = 0.0
 registry.BUILT_IN["tiny"] = networks.TINY
 decode = pipeline._decode

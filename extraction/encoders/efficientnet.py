@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from extraction.encoder import Frames
 from extraction.extra import require
+from extraction.inputs import Frames
 from extraction.keras_frames import KerasEncoder
 
 IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
@@ -30,11 +30,12 @@ class EfficientNetB0(KerasEncoder):
         keras = require("keras")
         model = keras.applications.EfficientNetB0(include_top=False, weights=None, pooling="avg")
         load_weights(model)
-        return (_rescaled(keras, model) if self.corrected else model), _as_it_is
+        return (rescaled(model) if self.corrected else model), _as_it_is
 
 
-def _rescaled(keras: Any, model: Any) -> Any:
+def rescaled(model: Any) -> Any:
     """Put the scaling that `weights="imagenet"` adds behind the model's normalization layer."""
+    keras = require("keras")
     (normalization,) = (
         layer for layer in model.layers if isinstance(layer, keras.layers.Normalization)
     )

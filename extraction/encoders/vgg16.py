@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from extraction.encoder import Frames
 from extraction.extra import require
+from extraction.inputs import Frames
 from extraction.keras_frames import KerasEncoder
 
 

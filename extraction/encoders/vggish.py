@@ -1,6 +1,6 @@
 """VGGish (Hershey et al. 2017, DOI 10.1109/ICASSP.2017.7952132), trained on YouTube-8M sound."""
 
-from extraction.encoder import Sound
+from extraction.inputs import Sound
 from extraction.saved_model import SavedModelEncoder
 
 VGGISH = SavedModelEncoder(

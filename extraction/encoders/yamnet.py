@@ -1,6 +1,6 @@
 """YAMNet (Plakal and Ellis 2020), a MobileNet trained on AudioSet."""
 
-from extraction.encoder import Sound
+from extraction.inputs import Sound
 from extraction.saved_model import SavedModelEncoder
 
 YAMNET = SavedModelEncoder(

@@ -1,0 +1,235 @@
+"""`saved_model:` and `kaggle:` encoders: any TensorFlow SavedModel of sound or of frames."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from extraction.encoder import Encoder, Network, weights_digest
+from extraction.errors import first_line
+from extraction.extra import require
+from extraction.inputs import Form, Frames, Sound, frames_form
+from extraction.items import Matrix, in_batches
+from extraction.keras_frames import BATCH
+from extraction.media import FRAME_SIDE
+from extraction.outputs import by_name, pick
+from extraction.saved_model import fetch_from_kaggle
+from extraction.settings import Modality, Settings, option
+
+
+def saved_model_encoder(rest: str, modality: Modality | None, settings: Settings) -> Encoder:
+    """Return the encoder `saved_model:<folder>`.
+
+    Raises:
+        AvmitError: there is no SavedModel in the folder.
+    """
+    folder = Path(rest)
+    _check(folder)
+    return _encoder(f"saved_model:{folder.name}", folder.name, folder, modality, settings)
+
+
+def kaggle_encoder(rest: str, modality: Modality | None, settings: Settings) -> Encoder:
+    """Return the encoder `kaggle:<owner>/<model>/tensorFlow2/<variation>`, fetched if need be.
+
+    Raises:
+        AvmitError: it cannot be fetched, or is no SavedModel.
+    """
+    if rest.count("/") not in (3, 4):
+        raise AvmitError(
+            f"kaggle:{rest} is no handle: give OWNER/MODEL/tensorFlow2/VARIATION, such as "
+            "kaggle:google/yamnet/tensorFlow2/yamnet"
+        )
+    advice = "unpack it, and name it saved_model:/path/of/the/folder"
+    folder = fetch_from_kaggle(rest, f"kaggle:{rest}", advice)
+    _check(folder)
+    return _encoder(f"kaggle:{rest}", f"Kaggle {rest}", folder, modality, settings)
+
+
+def _check(folder: Path) -> None:
+    if not (folder / "saved_model.pb").is_file():
+        raise AvmitError(
+            f"no saved_model.pb in {folder}: saved_model: takes the folder of a TensorFlow "
+            "SavedModel"
+        )
+
+
+def _encoder(
+    name: str, origin: str, folder: Path, modality: Modality | None, settings: Settings
+) -> Encoder:
+    if modality is None:
+        raise AvmitError(f"{name} may take sound or frames: say which with --modality")
+    form: Form = Sound() if modality == "audio" else frames_form(settings, FRAME_SIDE)
+    sound = "float32 from -1 to 1 at 16 kHz; the rest in the SavedModel"
+    frames = "RGB 0 to 1 (0 to 255 where the SavedModel takes uint8); the rest in the SavedModel"
+    return AnySavedModel(
+        name=name,
+        width=0,
+        input=form,
+        window_ms=0.0,
+        step_ms=form.interval_ms if isinstance(form, Frames) else None,
+        origin=origin,
+        preprocessing=sound if modality == "audio" else frames,
+        libraries=("tensorflow",),
+        takes=frozenset({"output"} | ({"interval_ms"} if modality == "visual" else set())),
+        facts={} if settings.output is None else {"output": settings.output},
+        folder=folder,
+        output=settings.output,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnySavedModel(Encoder):
+    """A SavedModel that maps a waveform (N,) to (T, width), or frames to (batch, width)."""
+
+    folder: Path
+    output: str | None
+
+    def load(self, weights: Path | None) -> Network:
+        """Load the SavedModel and find out width and timing."""
+        tf = require("tensorflow")
+        try:
+            model = tf.saved_model.load(str(self.folder))
+        except Exception as error:  # TensorFlow raises what it likes
+            raise AvmitError(
+                f"{self.folder} is no SavedModel that TensorFlow can load ({first_line(error)})"
+            ) from error
+        made = _SoundModel if isinstance(self.input, Sound) else _FramesModel
+        return made(tf, model, self)
+
+
+class _Call:
+    """Calls a SavedModel with one input and picks one of its outputs."""
+
+    def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
+        self._tf = tf
+        self._model = model
+        self._encoder = encoder
+        self._function, self.spec = _function(model, encoder.folder)
+        self._chosen: str | None = None
+
+    def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        outputs = by_name(self._function(self._tf.constant(values, self.dtype)))
+        if self._chosen is None:
+            encoder = self._encoder
+            what = str(encoder.folder)
+            self._chosen = pick(outputs, encoder.output, what, encoder.modality)
+        found: npt.NDArray[np.float32] = outputs[self._chosen].numpy().astype(np.float32)
+        return found
+
+    @property
+    def dtype(self) -> Any:
+        return self._tf.float32 if self.spec is None else self.spec.dtype
+
+    def first(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Call it for the first time."""
+        encoder = self._encoder
+        try:
+            found = self(values)
+        except AvmitError:
+            raise
+        except Exception as error:  # TensorFlow raises what it likes
+            what = "a waveform" if encoder.modality == "audio" else f"frames {values.shape}"
+            raise AvmitError(
+                f"{encoder.folder} does not take {what} ({first_line(error)}): "
+                "write a function around it in an encoder module"
+            ) from error
+        if found.ndim != 2:
+            wanted = "(T, width)" if encoder.modality == "audio" else "(batch, width)"
+            raise AvmitError(
+                f"output {self._chosen} of {encoder.folder} is {found.shape}, not {wanted}: "
+                f"pick another with {option(encoder.modality, 'output')}"
+            )
+        return found
+
+
+def _function(model: Any, folder: Path) -> tuple[Callable[[Any], Any], Any]:
+    """Return what to call, and the specification of its input if there is one."""
+    if callable(model):
+        functions = getattr(model.__call__, "concrete_functions", [])
+        for function in functions:
+            if function.structured_input_signature[0]:
+                return model, function.structured_input_signature[0][0]
+        return model, None
+    signature = model.signatures.get("serving_default")
+    if signature is None:
+        raise AvmitError(f"{folder} can not be called and has no signature serving_default")
+    inputs = signature.structured_input_signature[1]
+    if len(inputs) != 1:
+        raise AvmitError(f"{folder} takes {', '.join(sorted(inputs))}: one input is wanted")
+    ((name, spec),) = inputs.items()
+    return lambda values: signature(**{name: values}), spec
+
+
+class _SoundModel(Network):
+    """Takes a waveform a call."""
+
+    def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
+        self._call = _Call(tf, model, encoder)
+        assert isinstance(encoder.input, Sound)
+        self._rate = encoder.input.rate
+        self.weights_sha256 = weights_digest(encoder.folder)
+        probe = self._call.first(self._noise(3 * self._rate))
+        self.found = {"width": probe.shape[1], **self._timing()}
+
+    def encode(self, inputs: npt.NDArray[Any]) -> Matrix:
+        """Return the embeddings of one waveform."""
+        return self._call(inputs)
+
+    def _noise(self, samples: int) -> npt.NDArray[np.float32]:
+        return np.random.default_rng(0).uniform(-0.1, 0.1, samples).astype(np.float32)
+
+    def _timing(self) -> dict[str, float | None]:
+        """Find out after how many samples another embedding begins."""
+        longest = 2 * self._rate
+        while self._steps(longest) < 4:
+            if longest >= 64 * self._rate:
+                return {"window_ms": None, "step_ms": None}
+            longest *= 2
+        second, third, fourth = (self._least(count, longest) for count in (2, 3, 4))
+        step = 1000 * (fourth - third) / self._rate
+        return {"window_ms": 1000 * second / self._rate - step, "step_ms": step}
+
+    def _least(self, count: int, longest: int) -> int:
+        """Return the least number of samples that gives `count` embeddings."""
+        short, long = 0, longest
+        while long - short > 1:
+            middle = (short + long) // 2
+            if self._steps(middle) >= count:
+                long = middle
+            else:
+                short = middle
+        return long
+
+    def _steps(self, samples: int) -> int:
+        try:
+            return len(self._call(self._noise(samples)))
+        except Exception:  # too short for it
+            return 0
+
+
+class _FramesModel(Network):
+    """Takes a batch of frames a call."""
+
+    def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
+        self._call = _Call(tf, model, encoder)
+        spec = self._call.spec
+        fixed = list(spec.shape) if spec is not None and spec.shape.rank == 4 else [None, None]
+        self.batch = fixed[0] or BATCH
+        self._scale = 1 if self._call.dtype == tf.uint8 else 255
+        self.weights_sha256 = weights_digest(encoder.folder)
+        assert isinstance(encoder.input, Frames)
+        side = fixed[1] or FRAME_SIDE
+        probe = self._call.first(np.zeros((self.batch, side, side, 3), np.uint8))
+        form = Frames(side, encoder.input.interval_ms)
+        self.found = {"width": probe.shape[1], "input": form}
+
+    def encode(self, inputs: npt.NDArray[Any]) -> Sequence[Matrix]:
+        """Return the embeddings of any number of frames."""
+        return in_batches(inputs, self.batch, self._run)
+
+    def _run(self, frames: Any) -> Matrix:
+        return self._call(frames if self._scale == 1 else frames.astype(np.float32) / self._scale)

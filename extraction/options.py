@@ -1,0 +1,88 @@
+"""What a run of `avmit extract` is asked for, and the encoders that follow from it."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from avmit import AvmitError
+from conversion.convert import DEFAULT_MAX_SHARD_BYTES
+from conversion.shards import Encoding
+from extraction import registry
+from extraction.encoder import Encoder, Side, Sides
+from extraction.settings import Modality, Settings, option, refuse_untaken
+from extraction.shard import OnBadVideo
+
+Encoders = dict[Modality, Encoder]
+"""The chosen encoders by column, `audio` first."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line sets; an encoder of None leaves its column out.
+
+    The weights go into the settings of their side.
+    """
+
+    config: str
+    audio: str | None
+    visual: str | None
+    audio_weights: Path | None = None
+    visual_weights: Path | None = None
+    workers: int | None = None
+    max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES
+    encoding: Encoding = field(default_factory=Encoding)
+    on_bad_video: OnBadVideo = "error"
+    retry_failed: bool = False
+    audio_settings: Settings = field(default_factory=Settings)
+    visual_settings: Settings = field(default_factory=Settings)
+    encoder_modules: tuple[Path, ...] = ()
+
+    @property
+    def names(self) -> dict[Modality, str | None]:
+        """The encoders' names by column."""
+        return {"audio": self.audio, "visual": self.visual}
+
+    @property
+    def weights(self) -> dict[Modality, Path | None]:
+        """The local weights by column."""
+        return {"audio": self.audio_weights, "visual": self.visual_weights}
+
+    def settings(self, modality: Modality) -> Settings:
+        """Return one side's settings with its weights."""
+        settings = self.audio_settings if modality == "audio" else self.visual_settings
+        return replace(settings, weights=self.weights[modality])
+
+
+def choose_encoders(options: Options) -> Encoders:
+    """Find the encoders that are named, without loading a network.
+
+    Raises:
+        AvmitError: there is none of a name, or a setting or weights are for none of them.
+    """
+    chosen: Encoders = {}
+    names = {modality: name for modality, name in options.names.items() if name is not None}
+    for modality, weights in options.weights.items():
+        if weights is not None and modality not in names:
+            raise AvmitError(f"{option(modality)} without an encoder: name one with --{modality}")
+        if weights is not None and not weights.exists():
+            raise AvmitError(f"{option(modality)} {weights}: there is nothing there")
+    for modality, name in names.items():
+        settings = options.settings(modality)
+        chosen[modality] = registry.find(name, modality, settings, options.encoder_modules)
+    if not chosen:
+        raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
+    given = {modality: options.settings(modality).given for modality in options.names}
+    takes = {modality: encoder.takes for modality, encoder in chosen.items()}
+    refuse_untaken(given, takes, [encoder.name for encoder in chosen.values()])
+    return chosen
+
+
+def open_sides(encoders: Encoders, weights: dict[Modality, Path | None]) -> Sides:
+    """Load the networks of encoders.
+
+    Raises:
+        AvmitError: weights cannot be had or do not fit, or an extra is missing.
+    """
+    loaded: dict[Modality, Side] = {
+        modality: encoder.open(weights[modality]) for modality, encoder in encoders.items()
+    }
+    return Sides(loaded.get("audio"), loaded.get("visual"))

@@ -1,0 +1,144 @@
+"""A PyTorch model of transformers at work: device, precision, batches, pooling."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from extraction.encoder import Network
+from extraction.extra import require
+from extraction.items import Items, Matrix, in_batches
+from extraction.transformers_files import EXTRA
+
+Tensors = Mapping[str, Any]
+Pool = Callable[[Any, Tensors], Any]
+
+
+def device(wanted: str) -> str:
+    """Return the device to compute on; `auto` is the first of cuda and mps that there is, or cpu.
+
+    Raises:
+        AvmitError: there is none of that kind.
+    """
+    torch = require("torch", EXTRA)
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return next((name for name, usable in there.items() if usable), "cpu")
+    if not there.get(wanted, True):
+        raise AvmitError(f"--device {wanted}: PyTorch finds none here; --device auto takes what is")
+    return wanted
+
+
+class TorchNetwork(Network):
+    """Runs a model on `batch` items a call; `prepare` makes these, and `pool` takes what it gives.
+
+    `method` is the one of the model's methods that is called, None for the model itself.
+    """
+
+    pool: Pool
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        prepare: Callable[[npt.NDArray[Any]], Items],
+        *,
+        method: str | None,
+        batch: int,
+        device: str,
+        dtype: Any,
+        weights_sha256: str,
+    ):
+        self.model = model.to(device)
+        self._forward = self.model if method is None else getattr(self.model, method)
+        self.batch = batch
+        self.weights_sha256 = weights_sha256
+        self._name = name
+        self._prepare = prepare
+        self._device = device
+        self._dtype = dtype
+        self._at_once = batch
+        self._halving = threading.Lock()
+        # Cores that each compute a batch never wait for each other, nor for one that decodes.
+        self.workers = require("torch", EXTRA).get_num_threads() if device == "cpu" else 1
+
+    def prepare(self, taken: npt.NDArray[Any]) -> Items:
+        """Return what the model's own processor makes of a video's frames or sound."""
+        return self._prepare(taken)
+
+    def start_worker(self) -> None:
+        """Let the calling thread compute alone."""
+        require("torch", EXTRA).set_num_threads(1)
+
+    def encode(self, inputs: Items) -> list[Matrix]:
+        """Return the embeddings of any number of items.
+
+        Raises:
+            AvmitError: a single item is too much for the memory, or they are not numbers.
+        """
+        found = in_batches(inputs, self.batch, self._run)
+        if not all(np.isfinite(one).all() for one in found):
+            raise AvmitError(
+                f"{self._name} gives values that are no numbers: take --precision float32"
+            )
+        return found
+
+    def _run(self, items: Items) -> list[Matrix]:
+        """Compute one batch, in parts if it does not fit into memory."""
+        assert isinstance(items, Mapping)
+        done: list[Matrix] = []
+        while len(done) < self.batch:
+            size = self._at_once
+            part = {name: value[len(done) : len(done) + size] for name, value in items.items()}
+            try:
+                done.extend(self._compute(part))
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                with self._halving:
+                    self._halve(size)
+        return done
+
+    def _halve(self, before: int) -> None:
+        if self._at_once < before:
+            return  # another thread has done it
+        if before == 1:
+            raise AvmitError(
+                f"{self._name}: {self._device} has not enough memory for a single item; take "
+                "another --device or a smaller model"
+            )
+        self._at_once = before // 2
+        if self._device == "cuda":
+            require("torch", EXTRA).cuda.empty_cache()
+        print(
+            f"avmit: {self._name}: out of memory with {before} at a time, "
+            f"going on with {self._at_once}",
+            file=sys.stderr,
+        )
+
+    def _compute(self, part: Mapping[str, npt.NDArray[Any]]) -> Sequence[Matrix]:
+        output, tensors = self.call(part)
+        return [one.float().cpu().numpy() for one in self.pool(output, tensors)]
+
+    def call(self, items: Mapping[str, npt.NDArray[Any]]) -> tuple[Any, Tensors]:
+        """Return what the model gives for items, and the tensors that it was given."""
+        torch = require("torch", EXTRA)
+        tensors = {}
+        for name, value in items.items():
+            tensor = torch.from_numpy(np.ascontiguousarray(value)).to(self._device)
+            tensors[name] = tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+        with torch.inference_mode():
+            return self._forward(**tensors), tensors
+
+
+def _out_of_memory(error: Exception) -> bool:
+    torch = require("torch", EXTRA)
+    # The CPU's allocator and MPS raise a plain RuntimeError.
+    told = isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("can't allocate memory", "out of memory")
+    )
+    return isinstance(error, torch.OutOfMemoryError) or told
