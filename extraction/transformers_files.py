@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import logging
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from huggingface_hub.utils import logging as hub_logging
 
 from avmit import AvmitError
 from conversion.manifest import sha256_of
@@ -70,6 +73,8 @@ def quiet_transformers() -> Any:
     require("torch", EXTRA)
     transformers = require("transformers", EXTRA)
     transformers.utils.logging.set_verbosity_error()
+    # The Hub's client tells of every time that it tries again.
+    hub_logging.set_verbosity(logging.ERROR)
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
     return transformers
