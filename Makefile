@@ -31,6 +31,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/extract.py
+	$(BIN)/python benchmarks/stream.py
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist *.egg-info
@@ -47,7 +48,8 @@ clean:
 	touch $@
 
 # The oldest datasets that is supported, in an environment of its own.
-.venv-lowest/done: pyproject.toml
+.venv-lowest/done: pyproject.toml constraints-dev.txt
 	$(PYTHON) -m venv .venv-lowest
-	$(LOWEST)/pip install $(PIP) -e . 'datasets==3.6.0' pytest pytest-xdist hypothesis
+	$(LOWEST)/pip install $(PIP) -c constraints-dev.txt -e . 'datasets==3.6.0' pytest pytest-xdist \
+		hypothesis torch
 	touch $@

@@ -49,6 +49,7 @@ EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 DEFAULT_FOLDER = "avmit"
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SCHEMA_BLOCK = 2**16
 _HOW_TO_GET_ONE = (
     "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
     "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
@@ -164,8 +165,9 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         columns = self.config.columns
         for file_index, file in enumerate(files):
             # A local shard is mapped, so that the pages of columns not asked for are never read;
-            # elsewhere it must be this `open`, which datasets makes read remote files.
-            local = Path(file).is_file()
+            # elsewhere it must be this `open`, which datasets makes read remote files. (It makes
+            # `Path.is_file` true of them as well.)
+            local = "://" not in file
             with pa.memory_map(file) if local else open(file, "rb") as source:  # noqa: PTH123
                 for batch_index, batch in enumerate(_read_batches(source, file, columns)):
                     table = pa.Table.from_batches([batch])
@@ -302,7 +304,9 @@ def _by_split(names: list[str], where: str) -> dict[str, list[str]]:
 def _read_features(file: str, token: Any = None) -> datasets.Features:
     """Read a shard's features from its schema, which holds the label names too."""
     options = {"token": token} if file.startswith("hf://") else {}
-    with fsspec.open(file, "rb", **options) as source:
+    fs, path = fsspec.core.url_to_fs(file, **options)
+    # A remote file comes in blocks, by default of 5 MiB; the schema is much smaller.
+    with fs.open(path, "rb", block_size=_SCHEMA_BLOCK) as source:
         if file.endswith(".parquet"):
             schema = pq.read_schema(source)
         else:
@@ -312,7 +316,9 @@ def _read_features(file: str, token: Any = None) -> datasets.Features:
 
 def _read_batches(source: Any, file: str, columns: Optional[list[str]]) -> Iterator[pa.RecordBatch]:
     if file.endswith(".parquet"):
-        yield from pq.ParquetFile(source).iter_batches(columns=columns)
+        parquet = pq.ParquetFile(source)
+        for group in range(parquet.num_row_groups):  # asked for together, all are read ahead
+            yield from parquet.iter_batches(row_groups=[group], columns=columns)
         return
     schema = pa.ipc.open_stream(source).schema
     source.seek(0)
