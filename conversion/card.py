@@ -41,10 +41,11 @@ _COLUMNS = {
 }
 
 
-def write_card(package: Path) -> bool:
+def write_card(package: Path, otherwise: str = "") -> bool:
     """Write `package`/README.md from what the package holds, and tell whether it changed.
 
-    In a card that is there, only what is ours is written again; `merge_cards` says what that is.
+    In a card that is there, or else in the text `otherwise`, only what is ours is written again;
+    `merge_cards` says what that is.
 
     Raises:
         AvmitError: there is no package there, or its card cannot be read.
@@ -53,8 +54,9 @@ def write_card(package: Path) -> bool:
     features = {config: read_features(package, manifests[config]) for config in manifests}
     path = package / NAME
     old = read_card(path)
+    base = old or otherwise
     text = merge_cards(
-        old, render_card(manifests, features), str(path), left_behind(old, manifests)
+        base, render_card(manifests, features), str(path), left_behind(base, manifests)
     )
     if text == old:
         return False

@@ -1,7 +1,7 @@
 """The YAML at a card's head: taken apart, and put together with what is unchanged as it was."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
@@ -49,6 +49,22 @@ def by_config(entries: Any) -> list[dict[str, Any]]:
     """
     listed = entries if isinstance(entries, list) else [entries]
     return [{"config_name": "default", **entry} for entry in listed if isinstance(entry, dict)]
+
+
+def keep_configs(text: str, configs: Collection[str], name: str = "README.md") -> str:
+    """Return a card without the entries in `configs` and `dataset_info` of other configs.
+
+    Raises:
+        AvmitError: its YAML cannot be made out.
+    """
+    content = read_yaml(text, name)
+    kept: dict[str, Any] = {
+        key: [entry for entry in by_config(content[key]) if entry["config_name"] in configs]
+        for key in ("configs", "dataset_info")
+        if key in content
+    }
+    head, body = split_card(text.replace("\r\n", "\n"))
+    return join_card(update_yaml(head, kept), body)
 
 
 def update_yaml(head: str, values: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def read_manifests(package: Path) -> tuple[dict[str, Manifest], list[Check]]:
     for folder in folders:
         try:
             manifest = read_manifest(folder)
-            problems = list(_problems(manifest, folder.name))
+            problems = list(manifest_problems(manifest, folder.name))
         except (AvmitError, OSError, RecursionError) as error:
             checks.append(Check("manifest", folder.name, False, str(error)))
             continue
@@ -72,12 +72,7 @@ def folder_checks(package: Path, config: str, manifest: Manifest) -> list[Check]
     others = {path.name for path in (package / config).iterdir() if _seen(path)}
     others -= named | {NAME, MISSING, BAD, BAD_VIDEOS}
     unknown = [f"the manifest does not name {_printable(name)}" for name in sorted(others)]
-    numbering = [
-        f"{split} shard {index} of {len(shards)} is {shard.file}"
-        for split, shards in manifest.splits.items()
-        for index, shard in enumerate(shards)
-        if shard.file != shard_name(split, index, len(shards), _encoding(manifest))
-    ]
+    numbering = numbering_problems(manifest)
     counts = ", ".join(f"{split} {len(shards)}" for split, shards in manifest.splits.items())
     return [
         judged("files", config, unknown, "none but the manifest's"),
@@ -85,12 +80,18 @@ def folder_checks(package: Path, config: str, manifest: Manifest) -> list[Check]
     ]
 
 
-def _encoding(manifest: Manifest) -> Encoding:
+def numbering_problems(manifest: Manifest) -> list[str]:
+    """Name the shards that are not called as their place among the others says."""
     format: Any = manifest.format
-    return Encoding(format)
+    return [
+        f"{split} shard {index} of {len(shards)} is {shard.file}"
+        for split, shards in manifest.splits.items()
+        for index, shard in enumerate(shards)
+        if shard.file != shard_name(split, index, len(shards), Encoding(format))
+    ]
 
 
-def _problems(manifest: Any, folder: str) -> Iterator[str]:
+def manifest_problems(manifest: Any, folder: str) -> Iterator[str]:
     """Say what in a manifest, read from JSON of any shape, is not of the right kind."""
     if manifest.config != folder:
         yield f"config is {manifest.config!r}, its folder '{folder}'"

@@ -17,6 +17,7 @@ from conversion.convert_command import convert
 from conversion.download_command import download
 from conversion.export_command import export
 from conversion.info import describe
+from conversion.prefetch_command import prefetch
 from conversion.push_command import push
 from conversion.terminal import Rate, progress_bar
 from conversion.verify_command import verify
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (download, convert, verify, export, push):
+for command in (download, convert, verify, export, push, prefetch):
     app.command()(command)
 
 

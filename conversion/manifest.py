@@ -90,16 +90,28 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return parse_manifest(path.read_bytes())
+    except FileNotFoundError:
+        raise AvmitError(f"{path} is missing: convert the config again") from None
+    except ValueError as error:
+        raise AvmitError(f"{path} is not a manifest ({error}): convert the config again") from None
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Return the manifest that a manifest.json says; its values may still be of any kind.
+
+    Raises:
+        ValueError: it is no manifest.
+    """
+    try:
+        content = json.loads(text.decode("utf-8"))
         content["splits"] = {
             split: [Shard(**shard) for shard in shards]
             for split, shards in content["splits"].items()
         }
         return Manifest(**content)
-    except FileNotFoundError:
-        raise AvmitError(f"{path} is missing: convert the config again") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise AvmitError(f"{path} is not a manifest ({error}): convert the config again") from None
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def read_package(package: Path) -> dict[str, Manifest]:

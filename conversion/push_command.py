@@ -1,6 +1,5 @@
 """`avmit push`: its options."""
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from conversion import hub
+from conversion.terminal import printable
 
 
 def push(
@@ -45,5 +45,4 @@ def push(
 
 
 def _tell(line: str) -> None:
-    """Print a line; names and text from the Hub may hold what a terminal would obey."""
-    print(re.sub(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", "?", line), flush=True)
+    print(printable(line), flush=True)

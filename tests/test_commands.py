@@ -23,7 +23,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_commands_there_are() -> None:
     assert set(COMMANDS) == {
-        *("download", "convert", "verify", "export", "info", "card", "demo"),
+        *("download", "convert", "verify", "export", "prefetch", "info", "card", "demo"),
         *("extract", "encoders", "compare"),
         "push",
     }

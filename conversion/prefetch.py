@@ -1,0 +1,196 @@
+"""`avmit prefetch`: bring a package, or some of its configs, from the Hub into a folder."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from avmit import AvmitError
+from conversion.card import NAME as CARD
+from conversion.card import format_bytes, read_features, render_card, write_card
+from conversion.card_yaml import keep_configs
+from conversion.manifest import NAME as MANIFEST
+from conversion.manifest import Manifest, Shard
+from conversion.remote_package import RemotePackage, open_remote
+from conversion.staging import Staging, is_intact, locked
+
+Progress = Callable[[int, int], None]
+"""Told of (bytes that came since the last call, bytes to come in all)."""
+
+
+@dataclass(frozen=True)
+class Prefetched:
+    """A config that is in the folder now; `kept` and `fetched` count shards, `received` bytes."""
+
+    manifest: Manifest
+    changed: bool
+    kept: int
+    fetched: int
+    received: int
+
+
+@dataclass(frozen=True)
+class _Config:
+    """A config on its way; `wanted` are the shards that are not here yet."""
+
+    manifest: Manifest
+    staging: Staging
+    wanted: list[Shard]
+
+
+def prefetch(
+    repo_id: str,
+    out: Path,
+    configs: Sequence[str] | None = None,
+    revision: str | None = None,
+    progress: Progress = lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[str, list[Prefetched]]:
+    """Make the folder `out` hold `configs` of a package on the Hub, or all, as they are there now.
+
+    Everything is of the one commit that `revision` (by default main) is at the start; the commit's
+    hash is returned with the configs. Shards that are here with the right SHA-256 are kept, what a
+    run that was cut off left is gone on with, and each shard is checked against its manifest before
+    anything is seen. Configs appear one by one, whole; other configs in `out` stay. The card is the
+    one that is in `out`, or else the Hub's, with the configs that are in `out`. `say` hears of
+    waits for the Hub.
+
+    Raises:
+        AvmitError: the Hub cannot be reached or has no such package, the package is malformed, a
+            shard is not what its manifest says, or `out` is in use, full or not writable.
+    """
+    remote = open_remote(repo_id, revision, say)
+    manifests = remote.manifests(configs)
+    card = remote.card()
+    done = []
+    try:
+        with locked(out):
+            coming = [_look(manifest, out) for manifest in manifests.values()]
+            missing = sum(_missing_bytes(config) for config in coming)
+            _check_space(out, missing)
+            progress(0, missing)
+            for config in coming:
+                done.append(_bring(remote, config, lambda size: progress(size, missing)))
+                _write_card(remote, card, out, last=len(done) == len(coming), say=say)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise AvmitError(
+                f"the disk of {out} is full: make room and run again, it goes on where it stopped"
+            ) from None
+        raise
+    return remote.commit, done
+
+
+def _look(manifest: Manifest, out: Path) -> _Config:
+    """See which shards are here, published or left by a run that was cut off, and stage them."""
+    staging = Staging(out, manifest.config, manifest.bad_list)
+    wanted = []
+    for shards in manifest.splits.values():
+        for shard in shards:
+            here = [staging.shard(shard.file), staging.published / shard.file]
+            found = next((path for path in here if is_intact(path, shard)), None)
+            if found is None:
+                wanted.append(shard)
+            else:
+                staging.adopt(found)
+    return _Config(manifest, staging, wanted)
+
+
+def _missing_bytes(config: _Config) -> int:
+    parts = [(shard, _part(config.staging, shard)) for shard in config.wanted]
+    return sum(s.bytes - (part.stat().st_size if part.exists() else 0) for s, part in parts)
+
+
+def _check_space(out: Path, missing: int) -> None:
+    free = shutil.disk_usage(out).free
+    if missing > free:
+        raise AvmitError(
+            f"{format_bytes(missing)} are to come and the disk of {out} has {format_bytes(free)}: "
+            "make room, choose another --out, or fetch fewer configs with --config"
+        )
+
+
+def _bring(remote: RemotePackage, config: _Config, came: Callable[[int], None]) -> Prefetched:
+    """Fetch what is missing of a config, and let the config be seen."""
+    manifest, staging = config.manifest, config.staging
+    received = 0
+
+    def count(size: int) -> None:
+        nonlocal received
+        received += size
+        came(size)
+
+    lists = remote.lists(manifest)
+    for shard in config.wanted:
+        _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count)
+    try:
+        features = read_features(staging.folder.parent, manifest)
+        render_card({manifest.config: manifest}, {manifest.config: features})
+    except (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise AvmitError(
+            f"{manifest.config} in '{remote.repo_id}' has a manifest or shards that make no sense "
+            f"({error}): ask its owner to push it again"
+        ) from None
+    changed = staging.publish(manifest, lists)
+    kept = sum(map(len, manifest.splits.values())) - len(config.wanted)
+    return Prefetched(manifest, changed, kept, len(config.wanted), received)
+
+
+def _write_card(
+    remote: RemotePackage, card: str, out: Path, last: bool, say: Callable[[str], None]
+) -> None:
+    """Write the card; what is wrong with another config may be mended until the last one came."""
+    try:
+        theirs = "" if (out / CARD).exists() else card
+        configs = [path.parent.name for path in out.glob(f"*/{MANIFEST}")]
+        try:
+            write_card(out, keep_configs(theirs, configs) if theirs else "")
+        except AvmitError:
+            if not theirs:
+                raise
+            say(f"{CARD} in '{remote.repo_id}' cannot be made out: a new one is written")
+            write_card(out)
+    except (pa.ArrowException, FileNotFoundError) as error:
+        if last:
+            raise AvmitError(
+                f"{out}: all came, but {CARD} cannot be written, as another config there is "
+                f"damaged ({error}): see `avmit verify {out}`"
+            ) from None
+
+
+def _part(staging: Staging, shard: Shard) -> Path:
+    """Return where a shard grows: never on what came of another shard of the same name."""
+    return staging.folder / f".{shard.file}.{shard.sha256[:16]}.part"
+
+
+def _fetch(
+    remote: RemotePackage, path: str, shard: Shard, staging: Staging, came: Callable[[int], None]
+) -> None:
+    """Bring a shard to where it is staged, going on with what is there of it."""
+    part = _part(staging, shard)
+    begun = part.exists() and part.stat().st_size > 0
+    if begun and part.stat().st_size > shard.bytes:
+        part.unlink()
+    _append(part, remote.pieces(path, part.stat().st_size if part.exists() else 0), came)
+    if begun and not is_intact(part, shard):
+        # What an earlier run left may have been damaged on the disk: once more from the beginning.
+        part.unlink()
+        _append(part, remote.pieces(path), came)
+    if not is_intact(part, shard):
+        part.unlink()
+        raise remote.wrong(path)
+    part.replace(staging.shard(shard.file))
+
+
+def _append(part: Path, pieces: Iterator[bytes], came: Callable[[int], None]) -> None:
+    with part.open("ab", buffering=0) as file:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[file.write(view) :]
+            came(len(piece))
+        os.fsync(file.fileno())
