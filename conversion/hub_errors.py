@@ -39,7 +39,8 @@ def patient(call: Callable[[], T], tell: Tell, *, network: bool = True, failures
             return call()
         except Exception as error:
             status = status_of(error)
-            lost = status is None and is_network(error)
+            offline = isinstance(error, OfflineModeIsEnabled)  # which waiting does not change
+            lost = status is None and is_network(error) and not offline
             again = status in (429, 503) or (failures and status in _BROKEN) or (network and lost)
             wait = asked_wait(error) or 2 ** (attempt - 1)
             if not again or attempt == _ATTEMPTS or wait > _LONGEST_WAIT:
