@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import typer
-from helpers import SETS, assert_same_bits, csv_rows, with_extreme_values
+from helpers import SETS, assert_same_bits, csv_rows, sharded_options
 from typer.testing import CliRunner
 
 from avmit import AvmitError
-from conversion.convert import Options, convert
-from conversion.demo_release import generate_release
+from conversion.convert import convert
 from conversion.export import export
 from conversion.export_command import export as export_command
 from conversion.manifest import read_manifest
@@ -27,23 +26,11 @@ CONFIG = "vggish_vgg16"
 SHARD = "train-00000-of-00002.arrow"
 
 
-def _options(**changes: Any) -> Options:
-    return Options(workers=1, max_shard_bytes=260_000, **changes)
-
-
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("export-release") / "sources"
-    generate_release(folder, videos_per_label=3, test_per_label=1)
-    with_extreme_values(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def good(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def good(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of both sets in several shards; not written to."""
     out = tmp_path_factory.mktemp("export-package") / "avmit"
-    convert(source, out, _options())
+    convert(release, out, sharded_options())
     return out
 
 
@@ -87,13 +74,13 @@ def with_value(column: str, row: int, value: Any) -> Callable[[pa.Table], pa.Tab
 
 @pytest.mark.parametrize("config", list(SETS))
 def test_the_records_are_those_of_the_release(
-    source: Path, good: Path, tmp_path: Path, config: str
+    release: Path, good: Path, tmp_path: Path, config: str
 ) -> None:
     told: list[tuple[int, int]] = []
     count = export(good, config, tmp_path / "out", 1, lambda *pair: told.append(pair))
     labels = {
         row["tfrecord_filename"]: row["AVMIT_label"]
-        for row in csv_rows(source / "video_ratings.csv")
+        for row in csv_rows(release / "video_ratings.csv")
     }
     written = files(tmp_path / "out")
     assert count == len(labels) == 48
@@ -102,7 +89,7 @@ def test_the_records_are_those_of_the_release(
     assert sum(done for done, _ in told) == 48
     for name, data in written.items():
         record = read_record(data)
-        published = read_record((source / SETS[config] / name).read_bytes())
+        published = read_record((release / SETS[config] / name).read_bytes())
         assert (record.filename, record.label) == (published.filename, labels[name])
         assert_same_bits(record.audio, published.audio)
         assert_same_bits(record.visual, published.visual)
@@ -113,15 +100,15 @@ def test_the_records_are_those_of_the_release(
     "encoding", [Encoding(), Encoding("arrow", "lz4"), Encoding("parquet", "zstd")]
 )
 def test_convert_export_convert_gives_the_same_shards(
-    source: Path, tmp_path: Path, encoding: Encoding
+    release: Path, tmp_path: Path, encoding: Encoding
 ) -> None:
-    convert(source, tmp_path / "first", _options(encoding=encoding))
+    convert(release, tmp_path / "first", sharded_options(encoding=encoding))
     again = tmp_path / "again"
     for config in SETS:
         export(tmp_path / "first", config, again / config, 2)
-    for path in source.glob("*.csv"):
+    for path in release.glob("*.csv"):
         shutil.copy(path, again)
-    convert(again, tmp_path / "second", _options(encoding=encoding))
+    convert(again, tmp_path / "second", sharded_options(encoding=encoding))
     for config in SETS:
         first, second = (
             {n: data for n, data in files(tmp_path / name / config).items() if "-of-" in n}
