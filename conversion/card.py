@@ -17,6 +17,7 @@ from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features
 from conversion.manifest import Manifest, read_package
+from conversion.wording import format_bytes
 
 NAME = "README.md"
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
@@ -204,15 +205,6 @@ def _counts_table(manifests: Mapping[str, Manifest]) -> str:
         size = format_bytes(sum(manifest.bytes(split) for split in manifest.splits))
         rows.append(f"| `{config}` | {counts[0]} | {counts[1]} | {shards} | {size} |")
     return "\n".join(rows)
-
-
-def format_bytes(size: float) -> str:
-    """Return a size with three significant digits in decimal units, such as `3.21 GB`."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
 
 
 def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:

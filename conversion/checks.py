@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MOST_NAMED = 3
+from conversion.wording import some
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,6 @@ class Check:
     where: str
     ok: bool
     found: str
-
-
-def some(items: Sequence[str]) -> str:
-    """Join the first few items and count the others: `a; b; c; and 4 more`."""
-    named = list(items[:_MOST_NAMED])
-    more = len(items) - len(named)
-    return "; ".join([*named, f"and {more:,} more"] if more else named)
 
 
 def judged(name: str, where: str, problems: Sequence[str], otherwise: str) -> Check:

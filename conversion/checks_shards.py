@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.card import format_bytes
 from conversion.checks import Check
 from conversion.manifest import Manifest, Shard
 from conversion.shard_batches import count_nulls, matrices, read_batches, read_schema
+from conversion.wording import format_bytes
 
 _HASHED_BYTES = 256 * 1024  # stays in a core's cache between read and hash
 

@@ -11,8 +11,9 @@ from rich.progress import MofNCompleteColumn
 from avmit import AvmitError
 from conversion import convert as conversion
 from conversion.manifest import BAD, MISSING
-from conversion.shards import Encoding
+from conversion.shards import LEAST_SHARD_BYTES, Encoding
 from conversion.terminal import Rate, progress_bar
+from conversion.wording import parse_size
 
 _LISTED = 5
 
@@ -74,7 +75,7 @@ def convert(
         configs=config,
         tfrecords=_named_paths(tfrecords or []),
         workers=workers,
-        max_shard_bytes=parse_size(max_shard_size),
+        max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
         encoding=Encoding(format.value, compression.value),
         on_bad_record=on_bad_record.value,
     )
@@ -83,25 +84,6 @@ def convert(
     for item in built:
         print(_summary(item))
     print(f'{out}: load it with load_dataset("{out}", "{built[-1].manifest.config}")')
-
-
-def parse_size(text: str) -> int:
-    """Return the number of bytes that a size such as `256MB` or `1GiB` means.
-
-    Raises:
-        AvmitError: it is not a size of at least one byte.
-    """
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-    units |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-    number = text.strip().rstrip("BbKkMmGgIi")
-    unit = text.strip()[len(number) :].upper()
-    try:
-        size = int(float(number) * units[unit])
-        if size < 1:
-            raise ValueError
-    except (ValueError, KeyError, OverflowError):
-        raise AvmitError(f"'{text}' is not a size: write one such as 256MB or 1GB") from None
-    return size
 
 
 def _named_paths(values: Sequence[str]) -> dict[str, Path]:

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conversion import download as downloads
-from conversion.card import format_bytes
+from conversion.wording import format_bytes
 from conversion.zenodo import BASE, KINDS, RECORD, RemoteFile, ZenodoRecord, read_record
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.card import NAME as CARD
 from conversion.card import read_schema
-from conversion.checks import some
 from conversion.checks_manifest import folder_checks, read_manifests
 from conversion.checks_schema import schema_problem
 from conversion.manifest import MISSING, Manifest
 from conversion.manifest import NAME as MANIFEST
+from conversion.wording import some
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from conversion.card import format_bytes
 from conversion.manifest import Manifest, read_package
+from conversion.wording import format_bytes
 
 
 def describe(package: Path) -> tuple[Table, list[str]]:

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.card import format_bytes, read_features, render_card, write_card
+from conversion.card import read_features, render_card, write_card
 from conversion.card_yaml import keep_configs
 from conversion.manifest import NAME as MANIFEST
 from conversion.manifest import Manifest, Shard
 from conversion.remote_package import RemotePackage, open_remote
 from conversion.staging import Staging, is_intact, locked
+from conversion.wording import format_bytes
 
 Progress = Callable[[int, int], None]
 """Told of (bytes that came since the last call, bytes to come in all)."""

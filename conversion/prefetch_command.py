@@ -13,8 +13,8 @@ from rich import progress
 
 from avmit import AvmitError
 from conversion import prefetch as prefetching
-from conversion.card import format_bytes
-from conversion.terminal import printable, progress_bar
+from conversion.terminal import progress_bar
+from conversion.wording import format_bytes, printable
 
 
 def prefetch(

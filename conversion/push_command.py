@@ -8,7 +8,7 @@ import typer
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from conversion import hub
-from conversion.terminal import printable
+from conversion.wording import printable
 
 
 def push(

@@ -11,12 +11,12 @@ from huggingface_hub.hf_api import RepoFile
 import avmit
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.checks import some
 from conversion.checks_manifest import manifest_problems, numbering_problems
 from conversion.hub_errors import Tell, patient
 from conversion.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
 from conversion.plan import check_config_name
 from conversion.remote_errors import explained
+from conversion.wording import some
 
 RANGE = 16 * 1024 * 1024
 """How many bytes are asked for at a time: what is lost when a run is killed."""

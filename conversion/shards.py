@@ -18,6 +18,9 @@ Compression = Literal["none", "lz4", "zstd"]
 BATCH_BYTES = 4 * 1024 * 1024
 """The size that record batches are planned to: what a reader holds, or fetches, at a time."""
 
+LEAST_SHARD_BYTES = 10_000
+"""The least that a shard may be asked to take: with less, each row is a file."""
+
 _Row = TypeVar("_Row")
 
 

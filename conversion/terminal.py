@@ -1,6 +1,5 @@
 """What commands show: progress bars on a terminal's stderr, and tables on stdout."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,11 +57,6 @@ def progress_bar(doing: str, *columns: progress.ProgressColumn) -> Iterator[Adva
             bar.update(task, advance=done, total=total)
 
         yield advance
-
-
-def printable(line: str) -> str:
-    """Return a line of others' names and text without what a terminal would obey."""
-    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", "?", line)
 
 
 def table_console() -> Console:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
-from extraction.errors import first_line
 from extraction.extra import require
 from extraction.inputs import Form, Frames, Sound, frames_form
 from extraction.items import Matrix, in_batches

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Side, matrices
-from extraction.errors import first_line
 from extraction.inputs import Frames, Sound
 from extraction.items import Matrix, split, stack
 from extraction.taking import windows

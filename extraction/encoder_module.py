@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Encoder
-from extraction.errors import first_line
 
 
 def added_by_modules(paths: Sequence[Path]) -> dict[str, Encoder]:

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich import progress
 
-from conversion.convert_command import parse_size
 from conversion.manifest import BAD_VIDEOS
+from conversion.shards import LEAST_SHARD_BYTES
 from conversion.terminal import Rate, live_bar
+from conversion.wording import parse_size
 from extraction import extract as extraction
 from extraction.options import Options
 from extraction.settings_options import (
@@ -101,7 +102,7 @@ def extract(
         audio_weights=audio_weights,
         visual_weights=visual_weights,
         workers=workers,
-        max_shard_bytes=parse_size(max_shard_size),
+        max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
         on_bad_video="skip" if on_bad_video is BadVideoPolicy.skip else "error",
         retry_failed=retry_failed,
         audio_settings=replace(shared, pooling=audio_pooling, output=audio_output),

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
-from extraction.errors import first_line
 from extraction.extra import require
 from extraction.inputs import Frames
 from extraction.items import in_batches

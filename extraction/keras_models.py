@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
 from extraction.encoders.efficientnet import rescaled
-from extraction.errors import first_line
 from extraction.extra import require
 from extraction.inputs import frames_form
 from extraction.keras_frames import FramesNetwork

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction import media, taking
 from extraction.batches import Batches, Done, batch_start
 from extraction.encoder import Side, Sides, matrices
-from extraction.errors import first_line
 from extraction.inputs import Sound
 from extraction.items import Item, Items, Matrix, split
 from extraction.media import BadVideo

@@ -13,7 +13,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from avmit import AvmitError
 from conversion.manifest import sha256_of
-from extraction.errors import first_line
+from conversion.wording import first_line
 from extraction.extra import require
 from extraction.settings import Settings
 

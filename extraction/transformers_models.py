@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, matrices
-from extraction.errors import first_line
 from extraction.extra import require
 from extraction.inputs import (
     HOP_S,

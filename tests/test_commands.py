@@ -13,7 +13,7 @@ from helpers import DIMS, SPLITS, shard_rows
 
 from avmit import AvmitError
 from conversion.cli import app
-from conversion.convert_command import parse_size
+from conversion.wording import parse_size
 from extraction.cli import register
 
 register(app)
@@ -161,7 +161,7 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "MB", "0", "0.5", "-1MB", "1TB", "1MBB", "1IB", "nan", "inf", "ten", "1 2", "1e999"],
+    ["", "MB", "0", "0.5", "-1MB", "1XB", "1MBB", "1IB", "nan", "inf", "ten", "1 2", "1e999"],
 )
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(AvmitError) as error:

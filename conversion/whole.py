@@ -1,0 +1,83 @@
+"""Write files that appear whole: under a name of one's own first, then by a rename."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextmanager
+def whole_file(
+    path: Path, folder: Path | None = None, *, durable: bool = True
+) -> Iterator[BinaryIO]:
+    """Yield a new file that takes the place of `path` when the block ends without an exception.
+
+    Until then it lies in `folder`, by default that of `path`, under a name that no other process
+    has, and that no link can stand under. `durable` waits until the disk has it.
+    """
+    temporary, file = new_file(folder or path.parent)
+    try:
+        with file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(
+    path: Path, data: bytes, folder: Path | None = None, *, durable: bool = True
+) -> None:
+    """Let `path` hold `data`, as `whole_file` does."""
+    with whole_file(path, folder, durable=durable) as file:
+        file.write(data)
+
+
+def new_file(folder: Path) -> tuple[Path, BinaryIO]:
+    """Make a file of an unused name in `folder`, never by following a link; unbuffered."""
+    while True:
+        path = folder / f".avmit-{secrets.token_hex(8)}.part"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        except FileExistsError:
+            continue
+        return path, open(descriptor, "wb", buffering=0)  # noqa: PTH123 - a descriptor
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file of ours to go on with, or make it; unbuffered.
+
+    Raises:
+        OSError: it cannot be opened, is a link, or is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY | _NO_LINK
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no regular file")
+    return open(descriptor, "ab", buffering=0)  # noqa: PTH123 - a descriptor
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """Return a regular file's content without waiting for what a pipe or device may send.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `most` bytes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{path} is no regular file")
+        if most is not None and found.st_size > most:
+            raise OSError(f"{path} has {found.st_size:,} bytes, more than {most:,}")
+        return file.read()
