@@ -4,10 +4,9 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from datasets import Features
 from huggingface_hub import DatasetCard, DatasetCardData
 
@@ -15,12 +14,16 @@ import avmit
 from avmit import AvmitError
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
-from conversion.features import card_features
-from conversion.manifest import Manifest, read_package
+from conversion.features import card_features, read_features
+from conversion.manifest import Manifest, config_names, read_manifest, read_package
+from conversion.whole import write_whole
 from conversion.wording import format_bytes
 
 NAME = "README.md"
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
+
+Staged = tuple[Manifest, Path]
+"""A config that is not published yet, and the folder that holds its shards."""
 
 _ENCODERS = {"vggish_vgg16": "VGGish + VGG16", "yamnet_effnet": "YAMNet + EfficientNetB0"}
 _CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
@@ -49,21 +52,46 @@ def write_card(package: Path, otherwise: str = "") -> bool:
     `merge_cards` says what that is.
 
     Raises:
-        AvmitError: there is no package there, or its card cannot be read.
+        AvmitError: there is no package there, or its card or a config's first shard cannot be read.
     """
-    manifests = read_package(package)
-    features = {config: read_features(package, manifests[config]) for config in manifests}
+    return put_card(package, card_text(package, otherwise=otherwise))
+
+
+def card_text(
+    package: Path, staged: Mapping[str, Staged] = MappingProxyType({}), otherwise: str = ""
+) -> str:
+    """Return what `package`/README.md says once the configs `staged` are in the package.
+
+    They stand for those of the same names that are there already, which are not looked at. Nothing
+    is written, so that what is wrong is known before a config is published.
+
+    Raises:
+        AvmitError: as for `write_card`.
+    """
+    there = {name: package / name for name in config_names(package) if name not in staged}
+    if not there and not staged:
+        read_package(package)  # it says what is missing
+    configs = {name: (read_manifest(folder), folder) for name, folder in there.items()} | {**staged}
+    configs = dict(sorted(configs.items(), key=lambda item: (bool(item[1][0].dims), item[0])))
+    manifests = {name: manifest for name, (manifest, _) in configs.items()}
+    features = {name: read_features(folder, m) for name, (m, folder) in configs.items()}
     path = package / NAME
-    old = read_card(path)
-    base = old or otherwise
-    text = merge_cards(
+    base = read_card(path) or otherwise
+    return merge_cards(
         base, render_card(manifests, features), str(path), left_behind(base, manifests)
     )
-    if text == old:
+
+
+def put_card(package: Path, text: str) -> bool:
+    """Let `package`/README.md hold `text`, and tell whether it changed.
+
+    Raises:
+        AvmitError: the card that is there cannot be read.
+    """
+    path = package / NAME
+    if text == read_card(path):
         return False
-    temporary = package / f".{NAME}.part"
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    write_whole(path, text.encode("utf-8"))
     return True
 
 
@@ -110,21 +138,6 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
         version=avmit.__version__,
     )
     return str(card).rstrip() + "\n"
-
-
-def read_features(package: Path, manifest: Manifest) -> Features:
-    """Read a config's features from the schema of its first shard."""
-    first = next(shard for shards in manifest.splits.values() for shard in shards)
-    path = package / manifest.config / first.file
-    return Features.from_arrow_schema(read_schema(path, manifest.format))
-
-
-def read_schema(path: Path, format: str) -> pa.Schema:
-    """Read the schema of a shard, and no more of it."""
-    if format == "parquet":
-        return pq.read_schema(path)
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_stream(source).schema
 
 
 def size_category(rows: int) -> str:

@@ -8,19 +8,11 @@ import pyarrow as pa
 from datasets import Features
 
 import avmit
-from conversion.features import arrow_schema
+from conversion.features import arrow_schema, features_of
 from conversion.manifest import Manifest
 
 _PUBLISHED = ("csv", "tfrecords")
 """Kinds of source whose configs have no columns of their own, as extracted ones may."""
-
-
-def features_of(schema: pa.Schema) -> Features | None:
-    """Return the features that `datasets` reads from a schema; None if it cannot."""
-    try:
-        return Features.from_arrow_schema(schema)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
 
 
 def label_names(schema: pa.Schema) -> list[str]:

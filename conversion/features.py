@@ -5,10 +5,15 @@ still reads it. So shards and card say `Sequence`, whichever version writes them
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
+
+from avmit import AvmitError
+from conversion.manifest import Manifest
+from conversion.shard_batches import read_schema
 
 
 def arrow_schema(features: datasets.Features) -> pa.Schema:
@@ -16,6 +21,30 @@ def arrow_schema(features: datasets.Features) -> pa.Schema:
     described = {name: _json(feature) for name, feature in features.items()}
     metadata = {"huggingface": json.dumps({"info": {"features": described}})}
     return pa.schema(list(features.arrow_schema), metadata=metadata)
+
+
+def features_of(schema: pa.Schema) -> datasets.Features | None:
+    """Return the features that `datasets` reads from a schema; None if it cannot."""
+    try:
+        return datasets.Features.from_arrow_schema(schema)
+    except Exception:  # metadata of any shape: its errors have no common base
+        return None
+
+
+def read_features(folder: Path, manifest: Manifest) -> datasets.Features:
+    """Read a config's features from the schema of its first shard, in `folder`.
+
+    Raises:
+        AvmitError: the shard cannot be read, or not as `datasets` would.
+    """
+    path = folder / next(shard.file for shards in manifest.splits.values() for shard in shards)
+    features = features_of(read_schema(path))
+    if features is None:
+        raise AvmitError(
+            f"{path}: its metadata does not describe features that datasets can read: "
+            "bring the shard again"
+        )
+    return features
 
 
 def card_features(features: datasets.Features) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.card import read_schema
 from conversion.checks_manifest import folder_checks, read_manifests
 from conversion.checks_schema import schema_problem
 from conversion.manifest import MISSING, Manifest
 from conversion.manifest import NAME as MANIFEST
+from conversion.shard_batches import read_schema
 from conversion.wording import some
 
 
@@ -64,9 +64,9 @@ def _shard_problems(package: Path, manifest: Manifest) -> Iterator[str]:
                 yield f"{where} has {size:,} bytes, in the manifest {shard.bytes:,}"
             else:
                 try:
-                    schema = read_schema(path, manifest.format)
-                except (OSError, ValueError) as error:  # pyarrow's errors are among them
-                    yield f"{where} cannot be read ({' '.join(str(error).split())})"
+                    schema = read_schema(path)
+                except AvmitError as error:
+                    yield str(error)
                     continue
                 first = first or schema
                 problem = schema_problem(schema, manifest, None, first)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.card import read_card, read_features, render_card
+from conversion.card import read_card, render_card
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
+from conversion.features import read_features
 from conversion.hub_local import LocalFile, files_to_publish
 from conversion.hub_remote import Remote, RemoteFile
 from conversion.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of
@@ -130,8 +131,8 @@ def _merged_card(package: Path, manifests: Mapping[str, Manifest], remote: Remot
     known = {**remote.manifests, **manifests}
     known = dict(sorted(known.items(), key=lambda item: (bool(item[1].dims), item[0])))
     features = {
-        name: read_features(package, known[name]) if name in manifests else remote.features[name]
-        for name in known
+        name: read_features(package / name, m) if name in manifests else remote.features[name]
+        for name, m in known.items()
     }
     new = render_card(known, features)
     if CARD in remote.files:

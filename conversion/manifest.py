@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.whole import write_whole
 
 NAME = "manifest.json"
 MISSING = "missing_records.csv"
@@ -76,10 +77,9 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write `folder`/manifest.json, the same bytes for the same content."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        temporary = folder / f".{NAME}.part"
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(folder / NAME)
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        # A file name that is no UTF-8 has lone surrogates, and JSON writes them as `\udcff` too.
+        write_whole(folder / NAME, text.encode("utf-8", errors="backslashreplace"))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -114,6 +114,13 @@ def parse_manifest(text: bytes) -> Manifest:
         raise ValueError(str(error)) from None
 
 
+def config_names(package: Path) -> list[str]:
+    """Name the folders of a package that have a manifest, in order; none where there are none."""
+    return sorted(
+        path.parent.name for path in package.glob(f"*/{NAME}") if not _hidden(path.parent)
+    )
+
+
 def read_package(package: Path) -> dict[str, Manifest]:
     """Read the manifests of all configs in a hub package, ratings first, then by name.
 
@@ -124,8 +131,7 @@ def read_package(package: Path) -> dict[str, Manifest]:
         raise AvmitError(
             f"no folder {package}: make a package with `avmit convert SOURCE --out {package}`"
         )
-    folders = (path.parent for path in package.glob(f"*/{NAME}") if not _hidden(path.parent))
-    manifests = {folder.name: read_manifest(folder) for folder in folders}
+    manifests = {name: read_manifest(package / name) for name in config_names(package)}
     if not manifests:
         raise AvmitError(
             f"{package} is not an AVMIT package (no config with a {NAME}): "

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.card import read_features, render_card, write_card
+from conversion.card import render_card, write_card
 from conversion.card_yaml import keep_configs
-from conversion.manifest import NAME as MANIFEST
-from conversion.manifest import Manifest, Shard
+from conversion.features import read_features
+from conversion.manifest import Manifest, Shard, config_names
 from conversion.remote_package import RemotePackage, open_remote
 from conversion.staging import Staging, is_intact, locked
 from conversion.wording import format_bytes
@@ -129,9 +127,9 @@ def _bring(remote: RemotePackage, config: _Config, came: Callable[[int], None]) 
     for shard in config.wanted:
         _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count)
     try:
-        features = read_features(staging.folder.parent, manifest)
+        features = read_features(staging.folder, manifest)
         render_card({manifest.config: manifest}, {manifest.config: features})
-    except (pa.ArrowException, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (AvmitError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise AvmitError(
             f"{manifest.config} in '{remote.repo_id}' has a manifest or shards that make no sense "
             f"({error}): ask its owner to push it again"
@@ -145,22 +143,18 @@ def _write_card(
     remote: RemotePackage, card: str, out: Path, last: bool, say: Callable[[str], None]
 ) -> None:
     """Write the card; what is wrong with another config may be mended until the last one came."""
+    theirs = "" if (out / CARD).exists() else card
     try:
-        theirs = "" if (out / CARD).exists() else card
-        configs = [path.parent.name for path in out.glob(f"*/{MANIFEST}")]
         try:
-            write_card(out, keep_configs(theirs, configs) if theirs else "")
+            write_card(out, keep_configs(theirs, config_names(out)) if theirs else "")
         except AvmitError:
             if not theirs:
                 raise
-            say(f"{CARD} in '{remote.repo_id}' cannot be made out: a new one is written")
             write_card(out)
-    except (pa.ArrowException, FileNotFoundError) as error:
+            say(f"{CARD} in '{remote.repo_id}' cannot be made out: a new one is written")
+    except AvmitError as error:
         if last:
-            raise AvmitError(
-                f"{out}: all came, but {CARD} cannot be written, as another config there is "
-                f"damaged ({error}): see `avmit verify {out}`"
-            ) from None
+            raise AvmitError(f"{out}: all came, but {CARD} cannot be written: {error}") from None
 
 
 def _part(staging: Staging, shard: Shard) -> Path:
