@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,29 @@ def read_package(package: Path) -> dict[str, Manifest]:
             f"make one with `avmit convert SOURCE --out {package}`"
         )
     return dict(sorted(manifests.items(), key=lambda item: (bool(item[1].dims), item[0])))
+
+
+def mixed_formats(manifests: Mapping[str, Manifest]) -> str | None:
+    """Say that the configs of a package are of several formats, and what to do; None if they are
+    of one.
+
+    `datasets` takes the builder for all configs of a package from the first one in the card.
+    """
+    return mixed({name: manifest.format for name, manifest in manifests.items()})
+
+
+def mixed(formats: Mapping[str, str]) -> str | None:
+    """Say what `mixed_formats` says, of formats by config."""
+    by_format: dict[str, list[str]] = {}
+    for name, format in formats.items():
+        by_format.setdefault(format, []).append(name)
+    if len(by_format) < 2:
+        return None
+    listed = "; ".join(f"{format}: {', '.join(names)}" for format, names in by_format.items())
+    return (
+        f"configs of several formats ({listed}), and datasets reads all configs of a package as "
+        "one: convert all configs with one --format"
+    )
 
 
 def sha256_of(path: Path) -> str:

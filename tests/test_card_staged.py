@@ -9,7 +9,7 @@ from helpers import visible
 
 from avmit import AvmitError
 from conversion.card import card_text, put_card, write_card
-from conversion.manifest import read_manifest
+from conversion.manifest import mixed_formats, read_manifest, read_package
 
 CONFIG = "vggish_vgg16"
 
@@ -59,3 +59,14 @@ def test_a_config_whose_first_shard_is_not_whole(
     with pytest.raises(AvmitError):
         card_text(copied, {CONFIG: (read_manifest(copied / CONFIG), copied / CONFIG)})
     assert visible(copied) == before
+
+
+def test_mixed_formats(copied: Path) -> None:
+    manifests = read_package(copied)
+    assert mixed_formats(manifests) is None
+    assert mixed_formats({}) is None
+    manifests[CONFIG].format = "parquet"
+    assert mixed_formats(manifests) == (
+        f"configs of several formats (arrow: ratings, raw_ratings, test_set; parquet: {CONFIG}), "
+        "and datasets reads all configs of a package as one: convert all configs with one --format"
+    )
