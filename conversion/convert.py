@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -16,18 +16,27 @@ from conversion import annotations as csv_files
 from conversion import embeddings
 from conversion.annotations import Annotations
 from conversion.archives import remove_spills
-from conversion.card import write_card
+from conversion.card import card_text, put_card
 from conversion.embeddings import OnBadRecord, ShardResult, ShardTask
 from conversion.features import arrow_schema
-from conversion.manifest import BAD, MISSING, Manifest, Shard, sha256_of
+from conversion.manifest import (
+    BAD,
+    MISSING,
+    Manifest,
+    Shard,
+    check_one_format,
+    sha256_of,
+)
 from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
 from conversion.provenance import read_record_of, source_of
 from conversion.shards import Encoding, ShardWriter, shard_name
 from conversion.sources import RecordSet
-from conversion.staging import Staging, is_intact, locked
+from conversion.staging import Staging, check_inputs, is_intact
 from conversion.workers import run_tasks
+from conversion.workspace import Workspace, take_over, workspace
 
 DEFAULT_MAX_SHARD_BYTES = 256_000_000
+_SPILLS = "_archives"  # no config's name begins so
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Built:
     """One config of a finished conversion, and how many of its shards an earlier run had made."""
 
     manifest: Manifest
-    changed: bool
+    changed: bool = False
     earlier: Counter[Earlier] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
@@ -74,7 +83,9 @@ def convert(
     finished, from the same rows, records and options, are kept.
 
     Raises:
-        AvmitError: bad input, with nothing changed in `out`; or the folder is in use.
+        AvmitError: bad input, a file in `out` that would be replaced and is not avmit's, or a
+            package that `datasets` could not read, with nothing changed in `out`; or the folder is
+            in use.
     """
     options = options or Options()
     if not source.is_dir():
@@ -96,14 +107,15 @@ def convert(
         if options.configs is None or config in options.configs
     ]
     record = read_record_of(source)
-    with locked(out) as work:
+    with workspace(out) as space:
+        work = _spill_folder(space)
         plans = plan_embeddings(source, annotations, options.tfrecords, options.configs, work)
-        staged = {config: Staging(out, config) for config in [*ratings, *(p.config for p in plans)]}
+        staged = _stage(space, ratings, plans, files, options)
         finished = _build_shards(plans, annotations, staged, options, progress)
         for plan in plans:
             _check_any_row(plan, finished[plan.config])
-        built = [
-            _publish_ratings(config, annotations, files[config], record, staged[config], options)
+        prepared = [
+            _prepare_ratings(config, annotations, files[config], record, staged[config], options)
             for config in ratings
         ]
         # Of an archive that holds several sets, the checksum is taken once.
@@ -111,14 +123,42 @@ def convert(
         checksums = {archive: sha256_of(archive) for archive in archives}
         for plan in plans:
             made_of = _source(plan.records, checksums, record)
-            built.append(
-                _publish_embeddings(
+            prepared.append(
+                _prepare_embeddings(
                     plan, annotations, finished[plan.config], made_of, staged, options
                 )
             )
-        write_card(out)
+        by_config = {item.manifest.config: item for item in prepared}
+        coming = {name: (b.manifest, staged[name].folder) for name, b in by_config.items()}
+        card = card_text(out, coming)  # what is wrong with it is known before anything is seen
+        built = [replace(b, changed=staged[name].publish()) for name, b in by_config.items()]
+        put_card(out, card)
         remove_spills(work)
     return built
+
+
+def _spill_folder(space: Workspace) -> Path:
+    """Return this run's folder for what compressed tars hold, with what earlier runs left there."""
+    folder = space.folder(_SPILLS)
+    for earlier in space.earlier(_SPILLS):
+        take_over(earlier, folder)
+    return folder
+
+
+def _stage(
+    space: Workspace,
+    ratings: Sequence[str],
+    plans: Sequence[EmbeddingPlan],
+    files: Mapping[str, Path],
+    options: Options,
+) -> dict[str, Staging]:
+    """Make sure that the configs may be published before any work is done for them."""
+    configs = [*ratings, *(plan.config for plan in plans)]
+    inputs = [*files.values(), *(p.records.archive or p.records.path for p in plans)]
+    for config in configs:
+        check_inputs(space.out / config, inputs)
+    check_one_format(space.out, dict.fromkeys(configs, options.encoding.format))
+    return {config: Staging(space, config) for config in configs}
 
 
 @dataclass(frozen=True)
@@ -208,7 +248,7 @@ def _check_any_row(plan: EmbeddingPlan, finished: Sequence[_Finished]) -> None:
         )
 
 
-def _publish_embeddings(
+def _prepare_embeddings(
     plan: EmbeddingPlan,
     annotations: Annotations,
     finished: Sequence[_Finished],
@@ -238,9 +278,9 @@ def _publish_embeddings(
         MISSING: [("tfrecord_filename",), *((name,) for name in missing)] if missing else [],
         BAD: [("tfrecord_filename", "reason"), *bad] if bad else [],
     }
-    changed = staged[plan.config].publish(manifest, lists)
+    staged[plan.config].prepare(manifest, lists)
     earlier = Counter(item.earlier for item in finished)
-    return Built(manifest, changed, earlier, missing, bad)
+    return Built(manifest, False, earlier, missing, bad)
 
 
 def _source(
@@ -258,7 +298,7 @@ def _source(
     return source | source_of(records.archive or records.path, record)
 
 
-def _publish_ratings(
+def _prepare_ratings(
     config: str,
     annotations: Annotations,
     file: Path,
@@ -285,7 +325,8 @@ def _publish_ratings(
         source={"kind": "csv", "name": file.name, "sha256": source} | source_of(file, record),
         splits={split: [shard]},
     )
-    return Built(manifest, staging.publish(manifest, {}))
+    staging.prepare(manifest, {})
+    return Built(manifest)
 
 
 def _ratings_rows(rows: pa.Table | Sequence[object], schema: pa.Schema) -> pa.RecordBatch:

@@ -2,22 +2,20 @@
 
 import contextlib
 import errno
+import hashlib
 import json
-import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import pooch  # type: ignore[import-untyped]
 import requests
 import urllib3
 
 from avmit import AvmitError
-from conversion.staging import locked
+from conversion.whole import open_to_append, read_regular, write_whole
+from conversion.workspace import workspace
 from conversion.zenodo import (
     KINDS,
     PATIENT,
@@ -90,12 +88,14 @@ def download(
 
     A file gets its name once it is whole and its md5 is the record's; until then it is kept as
     .NAME.part, and the next run asks for the rest alone. A file that is here already is kept if its
-    md5 is right, and else replaced once the right one is whole. `out`/record.json says what is
-    here. `say` hears of files kept or replaced and of attempts that failed.
+    md5 is right. One that an earlier run brought and that has changed is replaced once the right
+    one is whole; no other file is. `out`/record.json says what is here. `say` hears of files kept
+    or replaced and of attempts that failed.
 
     Raises:
         AvmitError: there is no connection for too long, the server has something else than the
-            record says, the disk is full, or `out` cannot be written to.
+            record says, another file is in the way, the disk is full, or `out` cannot be written
+            to.
     """
     files = select(record, only)
     for file in files:
@@ -104,13 +104,16 @@ def download(
                 f"record {record.id} has a file {file.name}, and avmit writes its own of that "
                 "name: leave it out with --only"
             )
-    pooch.get_logger().setLevel(logging.WARNING)  # it would print each address
     retrieved: list[Retrieved] = []
     try:
-        with locked(out) as work, open_session() as session:
+        with workspace(out), open_session() as session:
+            right = _already_right(out, files)
             for file in files:
                 fetch = _Fetch(session, out, file, retry, progress, say)
-                retrieved.append(_retrieve(record, file, fetch, out, work / "download", say))
+                if file in right:
+                    retrieved.append(_keep(file, fetch, say))
+                else:
+                    retrieved.append(_retrieve(record, file, fetch, out, say))
                 _write_record(out, record, retrieved)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -122,44 +125,60 @@ def download(
     return retrieved
 
 
+def _already_right(out: Path, files: Sequence[RemoteFile]) -> set[RemoteFile]:
+    """Return the files that are here as the record has them, before any is fetched.
+
+    Raises:
+        AvmitError: another file of such a name is here, which no earlier run brought.
+    """
+    record = out / RECORD_FILE
+    brought = _brought(out)
+    if brought is None and os.path.lexists(record):
+        raise AvmitError(f"{record} is not the one that avmit writes, and is in the way: move it")
+    right = set()
+    for file in files:
+        target = out / file.name
+        if target.is_file() and _is_right(target, file):
+            right.add(file)
+        elif os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
+            raise AvmitError(f"{target} is in the way of a file of that name: move it")
+        elif target.is_file() and file.name not in (brought or {}):
+            raise AvmitError(
+                f"{target} is not the record's, and avmit did not bring it: move it away, or "
+                "choose another --out"
+            )
+    return right
+
+
+def _keep(file: RemoteFile, fetch: "_Fetch", say: Callable[[str], None]) -> Retrieved:
+    fetch.partial.drop()
+    fetch.progress(file, file.size)
+    say(f"{file.name}: already here")
+    return Retrieved(file, False, 0)
+
+
 def _retrieve(
     record: ZenodoRecord,
     file: RemoteFile,
     fetch: "_Fetch",
     out: Path,
-    work: Path,
     say: Callable[[str], None],
 ) -> Retrieved:
     target = out / file.name
-    if target.is_file():
-        if _is_right(target, file):
-            fetch.partial.drop()
-            fetch.progress(file, file.size)
-            say(f"{file.name}: already here")
-            return Retrieved(file, False, 0)
+    if target.exists():
         say(f"{file.name}: what is here is not the record's; it stays until the right one is whole")
-    elif target.exists():
-        raise AvmitError(f"{target} is in the way of a file of that name: move it")
     for last in (False, True):
-        shutil.rmtree(work, ignore_errors=True)  # what a killed run left
-        work.mkdir(parents=True)
         try:
-            pooch.retrieve(
-                record.content_url(file),
-                known_hash=f"md5:{file.md5}",
-                fname=file.name,
-                path=work.absolute(),
-                downloader=fetch,
-            )
-            (work / file.name).replace(target)
-            fetch.partial.drop()
-            return Retrieved(file, True, fetch.received)
-        except ValueError:  # pooch's, for another md5, and _WrongBody
-            fetch.partial.drop()
-            if not last:
-                say(f"{file.name}: what came is not the record's; once more from the beginning")
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            fetch.run(record.content_url(file))
+            if _md5(fetch.partial.path) == file.md5:
+                fetch.partial.path.replace(target)
+                fetch.partial.drop()
+                return Retrieved(file, True, fetch.received)
+        except _WrongBody:
+            pass
+        fetch.partial.drop()
+        if not last:
+            say(f"{file.name}: what came is not the record's; once more from the beginning")
     raise AvmitError(
         f"{file.name}: what the server sends is not what record {record.id} says (md5 {file.md5}, "
         f"{file.size:,} bytes), twice in a row: nothing of it is kept; run again later"
@@ -167,7 +186,12 @@ def _retrieve(
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:
-    return path.stat().st_size == file.size and pooch.file_hash(str(path), "md5") == file.md5
+    return path.stat().st_size == file.size and _md5(path) == file.md5
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 class _WrongBody(ValueError):
@@ -191,8 +215,9 @@ class _Partial:
 
     def begin(self, etag: str) -> None:
         """Forget what came, for a body that has this ETag; an empty one for none."""
-        self.path.write_bytes(b"")
-        self._etag.write_text(etag, "latin-1")
+        self.path.unlink(missing_ok=True)
+        open_to_append(self.path).close()
+        write_whole(self._etag, etag.encode("latin-1"))
 
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -200,7 +225,7 @@ class _Partial:
 
 
 class _Fetch:
-    """Brings one file; pooch calls it with the address and with where the whole file goes."""
+    """Brings one file."""
 
     def __init__(
         self,
@@ -220,22 +245,16 @@ class _Fetch:
         self._say = say
         self._farthest = 0
 
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
+    def run(self, url: str) -> None:
+        """Bring what is missing of the partial file, however often the connection is lost."""
         self._farthest = 0
         insist(self._file.name, lambda: self._attempt(url), self._retry, self._say)
-        whole = Path(output_file)
-        whole.unlink()
-        try:
-            # So that a kill while pooch computes the md5 does not lose what came.
-            os.link(self.partial.path, whole)
-        except OSError:  # a file system without links
-            self.partial.path.replace(whole)
 
     def _attempt(self, url: str) -> None:
         """Ask once for what is missing, and append it."""
         if self.partial.size() > self._file.size:
             self.partial.drop()
-        self.partial.path.touch()
+        open_to_append(self.partial.path).close()
         have = self.partial.size()
         self.progress(self._file, have)
         if have == self._file.size:
@@ -279,11 +298,13 @@ class _Fetch:
         size = self._file.size
         # urllib3 before 2 raises nothing when a body ends early: what counts is the size.
         with (
-            self.partial.path.open("ab") as part,
+            open_to_append(self.partial.path) as part,
             contextlib.suppress(urllib3.exceptions.HTTPError),
         ):
             for piece in response.raw.stream(CHUNK, decode_content=False):
-                part.write(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[part.write(view) :]
                 have += len(piece)
                 self.received += len(piece)
                 self.progress(self._file, have)
@@ -308,23 +329,26 @@ def _write_record(out: Path, record: ZenodoRecord, retrieved: Sequence[Retrieved
         "url": record.page,
         "files": [asdict(file) | {"kind": file.kind} for file in record.files if file in here],
     }
-    temporary = out / f".{RECORD_FILE}.part"
     text = json.dumps(content, indent=2, ensure_ascii=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(out / RECORD_FILE)
+    write_whole(out / RECORD_FILE, f"{text}\n".encode())
 
 
 def _listed_before(out: Path, record: ZenodoRecord) -> set[RemoteFile]:
     """Return the files that earlier runs brought and that are still here, by their sizes."""
-    try:
-        content = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
-        listed = {(entry["name"], entry["md5"]) for entry in content["files"]}
-    except (OSError, ValueError, TypeError, KeyError):
-        return set()
+    brought = _brought(out) or {}
     return {
         file
         for file in record.files
-        if (file.name, file.md5) in listed
+        if brought.get(file.name) == file.md5
         and (out / file.name).is_file()
         and (out / file.name).stat().st_size == file.size
     }
+
+
+def _brought(out: Path) -> dict[str, str] | None:
+    """Return the md5 by name of what earlier runs brought; None without a record.json of theirs."""
+    try:
+        content = json.loads(read_regular(out / RECORD_FILE))
+        return {str(entry["name"]): str(entry["md5"]) for entry in content["files"]}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -12,9 +12,11 @@ from conversion.checks_schema import label_names
 from conversion.manifest import Manifest, Shard, read_package
 from conversion.shard_batches import count_nulls, matrices, read_batches, read_schema
 from conversion.sources import SUFFIX
-from conversion.staging import is_intact
+from conversion.staging import is_intact, remove_made
 from conversion.tfrecord import Record, write_record
+from conversion.whole import write_whole
 from conversion.workers import run_tasks
+from conversion.workspace import WORK, is_given_up, workspace
 
 _COLUMNS = ("filename", "label", "tfrecord_filename", "audio", "visual")
 
@@ -24,12 +26,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ShardToExport:
-    """A shard to turn into records below `out`; `dims` are its config's widths."""
+    """A shard to turn into records below `out`; `dims` are its config's widths, and `work` is where
+    records lie until they are whole.
+    """
 
     path: Path
     shard: Shard
     dims: dict[str, int]
     out: Path
+    work: Path
 
 
 def export(
@@ -41,8 +46,9 @@ def export(
 ) -> int:
     """Write `out`/label/name.tfrecord for each row of an embedding config; return how many.
 
-    Same package, same bytes. A record appears under its name only when it is whole. Records of an
-    earlier run are overwritten.
+    Same package, same bytes. A record appears under its name only when it is whole. Those that are
+    there already and are the same stay, so that a run that was cut off can be gone on with; nothing
+    is replaced.
 
     Raises:
         AvmitError: no such config or not one of both embeddings, a shard that is not as its
@@ -50,18 +56,25 @@ def export(
     """
     manifest = _manifest(package, config)
     workers = workers or os.cpu_count() or 1
-    tasks = [
-        ShardToExport(package / config / shard.file, shard, dict(manifest.dims), out)
-        for shards in manifest.splits.values()
-        for shard in shards
-    ]
-    names = [name for _, found in run_tasks(_names, tasks, workers, _ignore) for name in found]
-    _check_names(names, package / config)
-    _check_out(out, names)
-    _make_folders(out, names)
-    progress(0, len(names))
-    written = run_tasks(_write, tasks, workers, lambda done: progress(done, len(names)))
-    return sum(count for _, count in written)
+    if out.exists() and not out.is_dir():
+        raise AvmitError(f"{out} is not a folder: choose another --out")
+    with workspace(out, lock=False) as space:
+        work = space.folder("_export")
+        tasks = [
+            ShardToExport(package / config / shard.file, shard, dict(manifest.dims), out, work)
+            for shards in manifest.splits.values()
+            for shard in shards
+        ]
+        names = [name for _, found in run_tasks(_names, tasks, workers, _ignore) for name in found]
+        _check_names(names, package / config)
+        _check_out(out, names)
+        _make_folders(out, names)
+        progress(0, len(names))
+        written = run_tasks(_write, tasks, workers, lambda done: progress(done, len(names)))
+        count = sum(count for _, count in written)
+        for folder in (work, *filter(is_given_up, space.earlier("_export"))):
+            remove_made(folder)
+    return count
 
 
 def _manifest(package: Path, config: str) -> Manifest:
@@ -120,11 +133,10 @@ def _check_names(names: Sequence[str | None], folder: Path) -> None:
 def _check_out(out: Path, names: Sequence[str]) -> None:
     """Refuse a folder with anything in it but what is to be written."""
     files = {f"{out}/{name}" for name in names}
-    files |= {str(_temporary(out / name)) for name in names}
     folders = {str((out / name).parent) for name in names}
-    if out.exists() and not out.is_dir():
-        raise AvmitError(f"{out} is not a folder: choose another --out")
     for folder, subfolders, found in os.walk(out):
+        if folder == str(out):
+            subfolders[:] = [name for name in subfolders if name != WORK]
         paths = [Path(folder, name) for name in subfolders]
         strange = [path for path in paths if str(path) not in folders or path.is_symlink()]
         strange += [path for name in found if str(path := Path(folder, name)) not in files]
@@ -149,7 +161,7 @@ def _write(task: ShardToExport, advance: Callable[[int], None]) -> int:
     labels = label_names(read_schema(task.path))
     for batch in read_batches(task.path, _COLUMNS):
         for name, record in _records(batch, task, labels):
-            _write_file(task.out / name, write_record(record))
+            _write_file(task.out / name, write_record(record), task.work)
         count += batch.num_rows
         advance(batch.num_rows)
     return count
@@ -183,15 +195,12 @@ def _records(
         )
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    temporary = _temporary(path)
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+def _write_file(path: Path, data: bytes, work: Path) -> None:
+    """Write a record that is not there yet; the disk need not have it before the next one."""
+    if not os.path.lexists(path):
+        write_whole(path, data, work, durable=False)
+    elif path.is_symlink() or not path.is_file() or path.read_bytes() != data:
+        raise AvmitError(
+            f"{path} is there already and is another record, which is not replaced: "
+            "choose an empty folder as --out"
+        )

@@ -164,6 +164,19 @@ def mixed(formats: Mapping[str, str]) -> str | None:
     )
 
 
+def check_one_format(package: Path, coming: Mapping[str, str]) -> None:
+    """Refuse configs whose formats, in `coming` by config, are not that of the package's others.
+
+    Raises:
+        AvmitError: `datasets` could not read the package that would come of it, or the manifest of
+            a config that is there cannot be read.
+    """
+    names = [name for name in config_names(package) if name not in coming]
+    problem = mixed({name: read_manifest(package / name).format for name in names} | {**coming})
+    if problem is not None:
+        raise AvmitError(f"{package} would have {problem}, or choose another --out")
+
+
 def sha256_of(path: Path) -> str:
     """Return a file's SHA-256 in hex, read in pieces."""
     with path.open("rb") as file:

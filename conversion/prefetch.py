@@ -12,10 +12,12 @@ from conversion.card import NAME as CARD
 from conversion.card import render_card, write_card
 from conversion.card_yaml import keep_configs
 from conversion.features import read_features
-from conversion.manifest import Manifest, Shard, config_names
+from conversion.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.remote_package import RemotePackage, open_remote
-from conversion.staging import Staging, is_intact, locked
+from conversion.staging import Staging, is_intact
+from conversion.whole import open_to_append
 from conversion.wording import format_bytes
+from conversion.workspace import Workspace, workspace
 
 Progress = Callable[[int, int], None]
 """Told of (bytes that came since the last call, bytes to come in all)."""
@@ -67,8 +69,9 @@ def prefetch(
     card = remote.card()
     done = []
     try:
-        with locked(out):
-            coming = [_look(manifest, out) for manifest in manifests.values()]
+        with workspace(out) as space:
+            check_one_format(out, {name: m.format for name, m in manifests.items()})
+            coming = [_look(manifest, space) for manifest in manifests.values()]
             missing = sum(_missing_bytes(config) for config in coming)
             _check_space(out, missing)
             progress(0, missing)
@@ -84,16 +87,17 @@ def prefetch(
     return remote.commit, done
 
 
-def _look(manifest: Manifest, out: Path) -> _Config:
+def _look(manifest: Manifest, space: Workspace) -> _Config:
     """See which shards are here, published or left by a run that was cut off, and stage them."""
-    staging = Staging(out, manifest.config, manifest.bad_list)
+    staging = Staging(space, manifest.config, manifest.bad_list)
     wanted = []
     for shards in manifest.splits.values():
         for shard in shards:
-            here = [staging.shard(shard.file), staging.published / shard.file]
+            here = staging.left_of(shard.file)
             found = next((path for path in here if is_intact(path, shard)), None)
             if found is None:
                 wanted.append(shard)
+                staging.take_over(_part(staging, shard).name)
             else:
                 staging.adopt(found)
     return _Config(manifest, staging, wanted)
@@ -134,7 +138,8 @@ def _bring(remote: RemotePackage, config: _Config, came: Callable[[int], None]) 
             f"{manifest.config} in '{remote.repo_id}' has a manifest or shards that make no sense "
             f"({error}): ask its owner to push it again"
         ) from None
-    changed = staging.publish(manifest, lists)
+    staging.prepare(manifest, lists)
+    changed = staging.publish()
     kept = sum(map(len, manifest.splits.values())) - len(config.wanted)
     return Prefetched(manifest, changed, kept, len(config.wanted), received)
 
@@ -182,7 +187,7 @@ def _fetch(
 
 
 def _append(part: Path, pieces: Iterator[bytes], came: Callable[[int], None]) -> None:
-    with part.open("ab", buffering=0) as file:
+    with open_to_append(part) as file:
         for piece in pieces:
             view = memoryview(piece)
             while view:

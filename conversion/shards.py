@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from conversion.whole import new_file
 
 Format = Literal["arrow", "parquet"]
 Compression = Literal["none", "lz4", "zstd"]
@@ -43,8 +45,8 @@ class ShardWriter:
         self.path = path
         self.rows = 0
         self._abandoned = False
-        self._temporary = path.with_name(f".{path.name}.part")
-        self._file = _HashingFile(self._temporary)
+        self._temporary, file = new_file(path.parent)
+        self._file = _HashingFile(file)
         self._sink = pa.PythonFile(self._file, mode="w")
         self._writer = _open_writer(self._sink, schema, encoding)
 
@@ -95,8 +97,8 @@ def _open_writer(sink: pa.NativeFile, schema: pa.Schema, encoding: Encoding) -> 
 class _HashingFile:
     """A file to write that sums up its SHA-256 on the way, so that no shard is read again."""
 
-    def __init__(self, path: Path):
-        self._raw = path.open("wb", buffering=0)
+    def __init__(self, raw: BinaryIO):
+        self._raw = raw
         self.digest = hashlib.sha256()
         self.written = 0
 

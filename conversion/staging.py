@@ -1,18 +1,24 @@
-"""Build configs out of sight in the output folder, and let each appear at once when it is whole."""
+"""Build configs out of sight in the output folder, and let each appear at once when it is whole.
+
+Nothing is removed or replaced that avmit did not make: a config's folder only if its manifest names
+every file in it, and of a run's own folder only what runs put there.
+"""
 
 import contextlib
 import csv
+import io
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import filelock
-
 from avmit import AvmitError
 from conversion.embeddings import ShardResult
+from conversion.exchange import bring_back, put_in_place
 from conversion.manifest import (
     BAD,
     BAD_VIDEOS,
@@ -23,66 +29,34 @@ from conversion.manifest import (
     read_manifest,
     sha256_of,
 )
+from conversion.whole import read_regular, write_whole
+from conversion.workspace import Workspace, is_given_up, take_over
 
-WORK = ".avmit-work"
-"""The folder, below the output, of what is not finished; nothing reads it but the next run."""
-
-_OLD = ".replaced"
-
-
-@contextlib.contextmanager
-def locked(out: Path) -> Iterator[Path]:
-    """Hold the output folder for this process alone, making it first; yield its work folder.
-
-    The lock is the system's, so that a killed run leaves none behind. What is left in the work
-    folder is there for the next run; empty folders are not left.
-
-    Raises:
-        AvmitError: another run is at work in the folder, or it cannot be made.
-    """
-    lock = filelock.FileLock(out / ".avmit.lock")
-    work = out / WORK
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise AvmitError(f"another run is writing to {out}: wait for it, or stop it") from None
-    except OSError as error:
-        raise AvmitError(
-            f"cannot write to {out} ({error.strerror}): choose another --out"
-        ) from None
-    try:
-        yield work
-    finally:
-        _remove_if_empty(out, work, Path(lock.lock_file))
-        lock.release()
-
-
-def _remove_if_empty(out: Path, work: Path, lock: Path) -> None:
-    with contextlib.suppress(OSError):
-        for folder in work.iterdir():
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        work.rmdir()
-    if [path.name for path in out.iterdir()] == [lock.name]:
-        lock.unlink()
-        out.rmdir()
+_LISTS = (MISSING, BAD, BAD_VIDEOS)
+_MADE = re.compile(
+    r"\w+-\d{5}-of-\d{5}\.(arrow|parquet)|\..+\.(arrow|parquet)\.(.+\.)?(json|part|spill)"
+    r"|\.avmit-[0-9a-f]{16}\.part|[0-9a-f]{64}\.(json|spill)"
+)
+"""What runs put into their folders beside manifest and lists."""
 
 
 class Staging:
-    """The place where one config is built before it is published into `out`.
+    """The place where one config is built before it is published into the workspace's output.
 
     `bad_list` is the name of its list of what was left out.
+
+    Raises:
+        AvmitError: publishing would replace a file that avmit did not make.
     """
 
-    def __init__(self, out: Path, config: str, bad_list: str = BAD):
+    def __init__(self, space: Workspace, config: str, bad_list: str = BAD):
         self._bad_list = bad_list
-        self.published = out / config
-        self.folder = out / WORK / config
-        self._replaced = out / WORK / f"{config}{_OLD}"
-        if self._replaced.exists() and not self.published.exists():
-            self._replaced.rename(self.published)  # a run was cut off between the two renames
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._aside = space.out / f".{config}.replaced"
+        self.published = space.out / config
+        bring_back(self.published, self._aside)
+        check_replaceable(self.published)
+        self._earlier = space.earlier(config)
+        self.folder = space.folder(config)
 
     def shard(self, name: str) -> Path:
         """Return where the shard of that name is built."""
@@ -91,10 +65,8 @@ class Staging:
     def record(self, result: ShardResult) -> None:
         """Note that a shard is finished, so that the next run can keep it."""
         assert result.shard is not None
-        mark = self._mark(result.shard.file)
-        temporary = mark.with_suffix(".part")
-        temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
-        temporary.replace(mark)
+        mark = self.folder / _mark(result.shard.file)
+        write_whole(mark, json.dumps(asdict(result)).encode())
 
     def candidates(
         self, name: str, records: set[str]
@@ -103,68 +75,139 @@ class Staging:
 
         Each comes with its file and the bad records left out of it, of those in `records`.
         """
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
-            bad = [(record, reason) for record, reason in mark["bad"]]
-            yield self.folder / name, Shard(**mark["shard"]), bad
+        for folder in self._earlier:
+            path = folder / name
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                mark = json.loads(read_regular(folder / _mark(name)))
+                bad = [(record, reason) for record, reason in mark["bad"]]
+                if _is_file(path):
+                    yield path, Shard(**mark["shard"]), bad
         # Work that was cut off while it was being published has a manifest already.
-        for folder in (self.folder, self.published):
+        for folder in (*self._earlier, self.published):
+            path = folder / name
             with contextlib.suppress(AvmitError):
-                for shards in read_manifest(folder).splits.values():
-                    for shard in shards:
-                        if shard.file == name:
-                            bad = [
-                                row for row in read_bad(folder, self._bad_list) if row[0] in records
-                            ]
-                            yield folder / name, shard, bad
+                for shard in _shards(read_manifest(folder)):
+                    if shard.file == name and _is_file(path):
+                        listed = read_bad(folder, self._bad_list)
+                        yield path, shard, [row for row in listed if row[0] in records]
+
+    def left_of(self, name: str) -> list[Path]:
+        """Return the files of a shard's name that earlier runs left, what is published last."""
+        found = [folder / name for folder in (*self._earlier, self.published)]
+        return [path for path in found if _is_file(path)]
 
     def adopt(self, path: Path) -> None:
-        """Let a shard that is published already be part of what is built."""
+        """Let a file of an earlier run or of the published config be part of what is built."""
         target = self.folder / path.name
-        if path == target:
-            return
         target.unlink(missing_ok=True)
         try:
-            os.link(path, target)
+            os.link(path, target, follow_symlinks=False)
         except OSError:  # a file system without links
-            shutil.copyfile(path, target)
+            if path.parent != self.published and is_given_up(path.parent):
+                path.replace(target)
+            else:
+                shutil.copyfile(path, target)
 
-    def publish(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> bool:
-        """Write manifest and lists and let the config replace what `out` has under its name.
+    def take_over(self, pattern: str) -> None:
+        """Bring what the latest earlier run left of that pattern, to be gone on with."""
+        any(take_over(folder, self.folder, pattern) for folder in self._earlier)
 
-        Files that are not part of the config are dropped; `lists` are rows by file name. Returns
-        whether anything changed.
+    def prepare(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> None:
+        """Write manifest and lists beside the shards, and leave nothing else there.
+
+        `lists` are rows by file name.
         """
-        for name in (MISSING, BAD, BAD_VIDEOS):
-            (self.folder / name).unlink(missing_ok=True)
+        keep = {shard.file for shard in _shards(manifest)}
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink()
         for name, rows in lists.items():
             if rows:
-                with (self.folder / name).open("w", encoding="utf-8", newline="") as file:
-                    csv.writer(file, lineterminator="\n").writerows(rows)
+                text = io.StringIO()
+                csv.writer(text, lineterminator="\n").writerows(rows)
+                write_whole(self.folder / name, text.getvalue().encode())
         manifest.write(self.folder)
-        keep = {shard.file for shards in manifest.splits.values() for shard in shards}
-        for path in self.folder.iterdir():
-            if path.name not in (*keep, *lists, NAME):
-                path.unlink()
+
+    def publish(self) -> bool:
+        """Let what was prepared replace what the output has under its name, if it is another.
+
+        Returns whether anything changed.
+
+        Raises:
+            AvmitError: a file came into the published folder meanwhile that avmit did not make.
+        """
         changed = not _same(self.folder, self.published)
         if changed:
-            shutil.rmtree(self._replaced, ignore_errors=True)
-            if self.published.exists():
-                self.published.rename(self._replaced)
-            self.folder.rename(self.published)
-            shutil.rmtree(self._replaced, ignore_errors=True)
-        else:
-            shutil.rmtree(self.folder)
+            check_replaceable(self.published)
+            put_in_place(self.folder, self.published, self._aside)
+        for folder in (self.folder, self._aside, *self._earlier):
+            if folder in (self.folder, self._aside) or is_given_up(folder):
+                remove_made(folder)
         return changed
 
-    def _mark(self, name: str) -> Path:
-        return self.folder / f".{name}.json"
+
+def check_replaceable(published: Path) -> None:
+    """Refuse to replace a folder that is not a config of avmit's and nothing else.
+
+    Raises:
+        AvmitError: it is no folder, is a link, has no sound manifest, or holds a file that the
+            manifest does not name.
+    """
+    if not os.path.lexists(published):
+        return
+    remedy = "would be replaced and avmit did not make it: move it away, or choose another --out"
+    if published.is_symlink() or not published.is_dir():
+        raise AvmitError(f"{published} {remedy}")
+    there = sorted(path.name for path in published.iterdir())
+    if not there:
+        return
+    try:
+        manifest = read_manifest(published)
+    except AvmitError as error:
+        first = next((name for name in there if name != NAME), NAME)
+        raise AvmitError(f"{published / first} {remedy} ({error})") from None
+    named = _named(manifest)
+    foreign = [name for name in there if name not in named or not _is_file(published / name)]
+    if foreign or manifest.config != published.name:
+        raise AvmitError(f"{published / (foreign or there)[0]} {remedy}")
+
+
+def check_inputs(published: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to replace a folder that holds what the run reads.
+
+    Raises:
+        AvmitError: one of `inputs` lies in it.
+    """
+    folder = published.resolve()
+    for path in inputs:
+        if path.resolve().is_relative_to(folder):
+            raise AvmitError(
+                f"{path} is to be read and lies in {published}, which would be replaced: "
+                "move it away, or choose another --out"
+            )
+
+
+def remove_made(folder: Path) -> None:
+    """Remove what runs put into a folder, and then the folder, unless anything else is in it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    names = set()
+    with contextlib.suppress(AvmitError):
+        names = _named(read_manifest(folder))
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            known = path.name in names or path.name in (NAME, *_LISTS) or _MADE.fullmatch(path.name)
+            if known and _is_file(path):
+                path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def is_intact(path: Path, shard: Shard) -> bool:
     """Tell whether a file is the finished shard, by its size and its SHA-256."""
     try:
-        return path.stat().st_size == shard.bytes and sha256_of(path) == shard.sha256
+        found = path.stat()
+        same_size = stat.S_ISREG(found.st_mode) and found.st_size == shard.bytes
+        return same_size and sha256_of(path) == shard.sha256
     except OSError:
         return False
 
@@ -187,7 +230,27 @@ def _same(built: Path, published: Path) -> bool:
         return False
     return all(
         (built / name).read_bytes() == (published / name).read_bytes()
-        if name in (NAME, MISSING, BAD, BAD_VIDEOS)
+        if name in (NAME, *_LISTS)
         else (built / name).samefile(published / name)
         for name in names
     )
+
+
+def _shards(manifest: Manifest) -> Iterator[Shard]:
+    for shards in manifest.splits.values():
+        yield from shards
+
+
+def _named(manifest: Manifest) -> set[str]:
+    return {NAME, *_LISTS, *(shard.file for shard in _shards(manifest))}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _mark(name: str) -> str:
+    return f".{name}.json"

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,13 +13,21 @@ import avmit
 from avmit import AvmitError
 from conversion import annotations as csv_files
 from conversion.annotations import Annotations, Split
-from conversion.card import write_card
+from conversion.card import card_text, put_card
 from conversion.embeddings import ShardResult
 from conversion.features import arrow_schema
-from conversion.manifest import BAD_VIDEOS, NAME, Manifest, Shard, read_manifest
+from conversion.manifest import (
+    BAD_VIDEOS,
+    NAME,
+    Manifest,
+    Shard,
+    check_one_format,
+    read_manifest,
+)
 from conversion.plan import check_config_name
 from conversion.shards import batch_rows, plan_shards, shard_name
-from conversion.staging import Staging, is_intact, locked
+from conversion.staging import Staging, check_inputs, check_replaceable, is_intact
+from conversion.workspace import workspace
 from extraction.encoder import Sides
 from extraction.options import Encoders, Options, choose_encoders, open_sides
 from extraction.provenance import by_column, describe, describe_line
@@ -68,9 +76,12 @@ def extract(
     check_config_name(options.config)
     rows = csv_files.read_annotations(csv_files.find_files(annotations))
     copy = Videos(videos)
-    with locked(out):
+    with workspace(out) as space:
         published = out / options.config
-        _check_replaceable(published, options.retry_failed)
+        check_inputs(published, [videos, annotations])
+        check_replaceable(published)
+        _check_kind(published, options.retry_failed)
+        check_one_format(out, {options.config: options.encoding.format})
         files = {v: copy.find(v.video_location, v.filename) for v in rows.ratings}
         missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
         if len(missing) == len(files) or (missing and _policy(options) == "error"):
@@ -81,13 +92,15 @@ def extract(
                 announce(describe_line(side.encoder))
         encoders = {column: side.encoder for column, side in by_column(sides).items()}
         source = describe(sides, {c: weights is not None for c, weights in options.weights.items()})
-        staging = Staging(out, options.config, BAD_VIDEOS)
+        staging = Staging(space, options.config, BAD_VIDEOS)
         tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
         if options.retry_failed:
             _check_same(read_manifest(published), tasks, source, published)
         finished = _finish(tasks, staging, sides, options, progress)
-        extracted = _publish(tasks, finished, staging, source, encoders, options)
-        write_card(out)
+        extracted = _prepare(tasks, finished, staging, source, encoders, options)
+        card = card_text(out, {options.config: (extracted.manifest, staging.folder)})
+        extracted = replace(extracted, changed=staging.publish())
+        put_card(out, card)
     return extracted
 
 
@@ -96,7 +109,7 @@ def _policy(options: Options) -> OnBadVideo:
     return "skip" if options.retry_failed else options.on_bad_video
 
 
-def _check_replaceable(published: Path, retry: bool) -> None:
+def _check_kind(published: Path, retry: bool) -> None:
     if not (published / NAME).is_file():
         if retry:
             raise AvmitError(
@@ -205,6 +218,7 @@ def _finish(
             result, mended = retry_shard(task, staging, sides, workers, advance)
             item = _Finished(result, not mended, mended)
         else:
+            staging.take_over(f".{task.path.name}.*.spill")
             result = write_shard(task, sides, workers, _policy(options), advance)
             item = _Finished(result, False)
         staging.record(item.result)
@@ -232,7 +246,7 @@ def _kept(task: ShardTask, staging: Staging, options: Options) -> _Finished | No
     return None
 
 
-def _publish(
+def _prepare(
     tasks: list[ShardTask],
     finished: list[_Finished],
     staging: Staging,
@@ -261,9 +275,9 @@ def _publish(
     )
     header = ("tfrecord_filename", "reason", "filename")
     names = [(*row, filename) for row, (filename, _) in zip(bad, listed, strict=True)]
-    changed = staging.publish(manifest, {BAD_VIDEOS: [header, *names] if bad else []})
+    staging.prepare(manifest, {BAD_VIDEOS: [header, *names] if bad else []})
     kept = sum(item.kept for item in finished)
-    return Extracted(manifest, changed, kept, listed, sum(item.mended for item in finished))
+    return Extracted(manifest, False, kept, listed, sum(item.mended for item in finished))
 
 
 def _by_filename(

@@ -86,7 +86,7 @@ def test_what_is_here_and_right_is_kept(zenodo: ZenodoServer, sources: Path) -> 
 def test_what_is_here_and_wrong_stays_until_the_right_one_is_whole(
     zenodo: ZenodoServer, sources: Path, content: bytes
 ) -> None:
-    sources.mkdir()
+    fetch(zenodo, sources)
     (sources / VGG).write_bytes(content)
     during: list[bytes] = []
     zenodo.on_request = lambda: during.append((sources / VGG).read_bytes())
@@ -100,10 +100,30 @@ def test_what_is_here_and_wrong_stays_until_the_right_one_is_whole(
     assert (sources / VGG).read_bytes() == BODY
 
 
+@pytest.mark.parametrize("name", [VGG, "record.json"])
+def test_what_no_run_brought_is_not_replaced(
+    zenodo: ZenodoServer, sources: Path, name: str
+) -> None:
+    sources.mkdir()
+    (sources / name).write_bytes(b"mine")
+    zenodo.requests.clear()
+    with pytest.raises(AvmitError) as stopped:
+        fetch(zenodo, sources)
+    assert str(stopped.value) in (
+        f"{sources / VGG} is not the record's, and avmit did not bring it: move it away, or choose "
+        "another --out",
+        f"{sources / 'record.json'} is not the one that avmit writes, and is in the way: move it",
+    )
+    assert name in str(stopped.value)
+    assert (sources / name).read_bytes() == b"mine"
+    assert names(sources) == [name]
+    assert zenodo.of(VGG) == []
+
+
 def test_what_is_here_and_wrong_stays_when_the_download_fails(
     zenodo: ZenodoServer, sources: Path
 ) -> None:
-    sources.mkdir()
+    fetch(zenodo, sources)
     (sources / VGG).write_bytes(b"mine")
     zenodo.faults[VGG] = [Fault(status=503)]
     with pytest.raises(AvmitError):

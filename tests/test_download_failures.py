@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -216,16 +218,37 @@ def test_what_was_finished_before_a_failure_is_kept_and_listed(
     assert [entry["name"] for entry in listed] == list(FILES)[:4]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
 def test_a_full_disk_is_one_line(zenodo: ZenodoServer, sources: Path) -> None:
     sources.mkdir()
-    (sources / f".{VGG}.part").symlink_to("/dev/full")
-    with pytest.raises(AvmitError) as stopped:
-        fetch(zenodo, sources)
-    assert str(stopped.value) == (
-        f"the disk of {sources} is full: make room and run again, it goes on where it stopped"
+    download = f'{sys.executable} -c "import avmit; avmit.main()" download --only vggish_vgg16'
+    script = f"""
+        mount -t tmpfs -o size=200k tmpfs {sources} || exit 77
+        {download} --out {sources} --base-url {zenodo.url}; echo "exit $?"
+        ls -A {sources}
+    """
+    ran = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+    if ran.returncode == 77 or "unshare failed" in ran.stderr:
+        pytest.skip(f"a small file system cannot be mounted here: {ran.stderr}")
+    assert ran.stderr == (
+        f"avmit: the disk of {sources} is full: make room and run again, it goes on where it "
+        "stopped\n"
     )
-    assert names(sources) == [f".{VGG}.etag", f".{VGG}.part"]
+    *_, code, one, two, three = ran.stdout.splitlines()
+    assert code == "exit 1"
+    assert {one, two, three} == {".avmit.lock", f".{VGG}.etag", f".{VGG}.part"}
+
+
+def test_a_link_under_the_name_of_a_partial_file_is_not_followed(
+    zenodo: ZenodoServer, sources: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    sources.mkdir()
+    for name in (f".{VGG}.part", f".{VGG}.etag", ".record.json.part"):
+        (sources / name).symlink_to(victim)
+    with pytest.raises(AvmitError, match=r"^cannot write to .*\.part \("):
+        fetch(zenodo, sources)
+    assert victim.read_bytes() == b"mine"
 
 
 @pytest.fixture

@@ -124,15 +124,47 @@ def test_processes_write_the_same_bytes(good: Path, tmp_path: Path) -> None:
     assert files(tmp_path / "one") == files(tmp_path / "three")
 
 
-def test_an_earlier_export_is_overwritten(good: Path, tmp_path: Path) -> None:
+def test_an_earlier_export_is_gone_on_with(good: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export(good, CONFIG, out, 1)
     whole = files(out)
     first, second = list(whole)[:2]
-    (out / first).write_bytes(b"cut off")
-    (out / second).rename((out / second).with_name(f".{Path(second).name}.part"))
+    (out / first).unlink()
+    kept = (out / second).stat()
     assert export(good, CONFIG, out, 1) == 48
     assert files(out) == whole
+    assert (out / second).stat() == kept
+
+
+def test_a_record_that_is_there_and_another_is_not_replaced(good: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(good, CONFIG, out, 1)
+    whole = files(out)
+    name = list(whole)[3]
+    (out / name).write_bytes(b"mine")
+    with pytest.raises(AvmitError) as stopped:
+        export(good, CONFIG, out, 1)
+    assert str(stopped.value) == (
+        f"{out / name} is there already and is another record, which is not replaced: choose an "
+        "empty folder as --out"
+    )
+    assert files(out) == {**whole, name: b"mine"}
+
+
+def test_an_export_follows_no_link_out_of_its_folder(good: Path, tmp_path: Path) -> None:
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    export(good, CONFIG, out, 1)
+    name = next(iter(files(out)))
+    (out / name).unlink()
+    (out / name).symlink_to(victim)
+    with pytest.raises(AvmitError, match="is there already and is another record"):
+        export(good, CONFIG, out, 1)
+    (out / name).unlink()
+    (out / name).with_name(f".{Path(name).name}.part").symlink_to(victim)
+    with pytest.raises(AvmitError, match="is not a record of this config"):
+        export(good, CONFIG, out, 1)
+    assert victim.read_bytes() == b"mine"
 
 
 def test_an_interrupted_export_leaves_whole_records_only(good: Path, tmp_path: Path) -> None:

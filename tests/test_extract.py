@@ -286,7 +286,7 @@ def test_killed_in_the_middle_of_a_shard_it_goes_on(
     script = SCRIPT.format(tests=str(Path(__file__).parent), delay=0.1)
     paths = [videos, annotations, out, weights["audio"], weights["visual"]]
     process = subprocess.Popen([sys.executable, "-c", script, *map(str, paths)])
-    parts = ".avmit-work/mine/.train-00000-of-00001.arrow.*.spill"
+    parts = ".avmit-work/mine.*/.train-00000-of-00001.arrow.*.spill"
     deadline = time.monotonic() + 120
     while len(list(out.glob(parts))) < 3 and process.poll() is None:
         assert time.monotonic() < deadline

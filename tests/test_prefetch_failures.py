@@ -22,7 +22,7 @@ from prefetching import CONFIG, FIRST, REPO, contents, edit_manifest, stored
 import avmit
 from conversion import remote_package
 from conversion.prefetch import prefetch
-from conversion.staging import locked
+from conversion.workspace import workspace
 
 ASK = "ask its owner to push it again"
 
@@ -339,6 +339,6 @@ def test_a_disk_too_small_is_told_before_anything_comes(
 def test_two_runs_into_one_folder(
     filled: HubServer, tmp_path: Path, run: Run, sharded_package: Path
 ) -> None:
-    with locked(tmp_path / "avmit"):
+    with workspace(tmp_path / "avmit"):
         ran = run("prefetch", REPO)
     assert ran.err == "avmit: another run is writing to avmit: wait for it, or stop it\n"
