@@ -23,6 +23,8 @@ def make_release(folder: Path, records: int) -> Path:
         videos = generate_release(release / "loose", videos_per_label=-(-records // 16), sets=())
         videos = videos[:records]
         test = {video.tfrecord_filename for video in videos[: records // 60]}
+        for name in (FILES["ratings"], FILES["test_set"]):
+            (release / "loose" / name).unlink()
         write_rows(release / "loose" / FILES["ratings"], Video, videos)
         rows = [
             TestVideo(v.filename, v.AVMIT_label, v.MIT_label, v.video_location, v.filename, name)

@@ -1,6 +1,8 @@
 """Generate a small release in the published layout, with the published names, widths and quirks."""
 
 import csv
+import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from avmit import EMBEDDING_DIMS
+from avmit import EMBEDDING_DIMS, AvmitError
 from conversion.annotations import FILES, RawRating, TestVideo, Video
 from conversion.tfrecord import Record, write_record
 
@@ -52,7 +54,10 @@ def generate_release(
     Three CSVs, and for each embedding set a folder of one record per video with random values, a
     third of the audio ones zero as after a ReLU. As in the published files, some rating sums
     exceed three, AVMIT and MIT labels differ, test videos stand among the others, and each set has
-    a stray truncated `delete_this.tfrecord`.
+    a stray truncated `delete_this.tfrecord`. Files that are there stay as they are.
+
+    Raises:
+        AvmitError: a file that is there is not the one to be written.
     """
     generator = np.random.default_rng(seed)
     videos = _videos(generator, videos_per_label)
@@ -81,10 +86,11 @@ def generate_release(
 
 def write_rows(path: Path, kind: type, rows: Iterable[object]) -> None:
     """Write rows of an annotation dataclass as a CSV with its fields as columns."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)  # type: ignore[call-overload]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows(astuple(row) for row in rows)  # type: ignore[call-overload]
+    _put(path, text.getvalue().encode())
 
 
 def random_record(video: Video, config: str, generator: np.random.Generator) -> Record:
@@ -152,5 +158,13 @@ def _write_set(
         data = write_record(random_record(video, config, generator))
         path = root / video.tfrecord_filename
         path.parent.mkdir(parents=True, exist_ok=True)
+        _put(path, data)
+    _put(root / "delete_this.tfrecord", data[:200])
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file that is not there; one that is, and is another, is not this generator's."""
+    if not os.path.lexists(path):
         path.write_bytes(data)
-    (root / "delete_this.tfrecord").write_bytes(data[:200])
+    elif path.is_symlink() or not path.is_file() or path.read_bytes() != data:
+        raise AvmitError(f"{path} is there already and is another file: choose another --out")
