@@ -40,12 +40,12 @@ def some(items: Sequence[str]) -> str:
 
 def format_bytes(size: float) -> str:
     """Return a size with three significant digits in decimal units, such as `3.21 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         shown = f"{size:.3g}"
         if float(shown) < 1000:  # 999.9 shows as 1000, which is one of the next unit
             return f"{shown} {unit}"
         size /= 1000
-    return f"{size:,.3f} PB"
+    return f"{size * 1000:,.0f} PB"
 
 
 def parse_size(text: str, least: int = 1) -> int:

@@ -19,7 +19,8 @@ from conversion.wording import format_bytes, parse_size, printable, some
         (3_214_000_000, "3.21 GB"),
         (999_600_000_000, "1 TB"),
         (1_500_000_000_000, "1.5 TB"),
-        (2_500_000_000_000_000, "2.500 PB"),
+        (2_500_000_000_000_000, "2.5 PB"),
+        (2_500_000_000_000_000_000_000, "2,500,000 PB"),
     ],
 )
 def test_sizes_are_written_as_people_write_them(size: int, text: str) -> None:
