@@ -25,8 +25,10 @@ from conversion.manifest import (
     Manifest,
     Shard,
     check_one_format,
+    read_manifest,
     sha256_of,
 )
+from conversion.manifest import NAME as MANIFEST
 from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
 from conversion.provenance import read_record_of, source_of
 from conversion.shards import Encoding, ShardWriter, shard_name
@@ -157,8 +159,18 @@ def _stage(
     inputs = [*files.values(), *(p.records.archive or p.records.path for p in plans)]
     for config in configs:
         check_inputs(space.out / config, inputs)
+        _check_not_extracted(space.out / config)
     check_one_format(space.out, dict.fromkeys(configs, options.encoding.format))
     return {config: Staging(space, config) for config in configs}
+
+
+def _check_not_extracted(published: Path) -> None:
+    """Keep hours of work on videos from being replaced by records of the same config's name."""
+    if (published / MANIFEST).is_file() and read_manifest(published).extracted:
+        raise AvmitError(
+            f"{published} was made by `avmit extract` and would be replaced: give the record set "
+            "another name with --tfrecords, or choose another --out"
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from conversion.sources import RecordSet, find_record_sets
 from conversion.tfrecord import BadRecord, read_record
 
 _PROBED_RECORDS = 32
-_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)  # longer ones leave no room in file names
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def check_config_name(name: str) -> None:
     """
     if name in avmit.RATINGS_CONFIGS or not _NAME.fullmatch(name):
         raise AvmitError(
-            f"'{name}' cannot name an embedding config: use letters, digits, _ and -, "
+            f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
             f"and not {', '.join(avmit.RATINGS_CONFIGS)}"
         )
 

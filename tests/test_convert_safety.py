@@ -1,5 +1,6 @@
 """A run that fails or is cut off leaves what was there before, byte for byte."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from datasets import load_dataset
 from helpers import CSV, SETS, csv_rows, edit_row, split_names, visible
 
 from conversion.convert import Options, convert
@@ -146,3 +148,56 @@ def test_files_of_the_user_stay(small_release: Path, run: Run, tmp_path: Path) -
     assert run("convert", small_release, "--max-shard-size", "60KB").code == 0
     assert (tmp_path / "avmit" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "avmit" / "mine" / "data.bin").read_bytes() == b"mine"
+
+
+def test_what_is_wrong_with_another_config_is_told_before_anything_is_seen(
+    small_release: Path, run: Run, tmp_path: Path
+) -> None:
+    run("convert", small_release)
+    (tmp_path / "avmit" / "vggish_vgg16" / "train-00000-of-00001.arrow").unlink()
+    edit_row(small_release / CSV["raw_ratings"], 0, rating="1")
+    files = visible(tmp_path / "avmit")
+    ran = run("convert", small_release, "--config", "raw_ratings")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(
+        "avmit: avmit/vggish_vgg16/train-00000-of-00001.arrow cannot be read as an Arrow stream ("
+    )
+    assert ran.err.count("\n") == 1
+    assert visible(tmp_path / "avmit") == files
+
+
+def test_configs_of_two_formats_are_refused_before_anything_is_done(
+    small_release: Path, run: Run, tmp_path: Path
+) -> None:
+    run("convert", small_release)
+    files = visible(tmp_path / "avmit")
+    ran = run("convert", small_release, "--config", "vggish_vgg16", "--format", "parquet")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "avmit: avmit would have configs of several formats (arrow: ratings, raw_ratings, "
+        "test_set; parquet: vggish_vgg16), and datasets reads all configs of a package as one: "
+        "convert all configs with one --format, or choose another --out\n"
+    )
+    assert visible(tmp_path / "avmit") == files
+    assert run("convert", small_release, "--format", "parquet").code == 0
+    for config in ("ratings", "vggish_vgg16"):
+        assert load_dataset(str(tmp_path / "avmit"), config, cache_dir=str(tmp_path / "cache"))
+
+
+def test_what_was_extracted_is_not_replaced_by_records(
+    small_release: Path, run: Run, tmp_path: Path
+) -> None:
+    named = f"mine={small_release / SETS['vggish_vgg16']}"
+    run("convert", small_release, "--tfrecords", named)
+    manifest = tmp_path / "avmit" / "mine" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["source"] = {"kind": "extraction", "encoders": {}, "libraries": {}}
+    manifest.write_text(json.dumps(content))
+    before = visible(tmp_path / "avmit")
+    ran = run("convert", small_release, "--tfrecords", named)
+    assert ran.code == 1
+    assert ran.err == (
+        "avmit: avmit/mine was made by `avmit extract` and would be replaced: give the record set "
+        "another name with --tfrecords, or choose another --out\n"
+    )
+    assert visible(tmp_path / "avmit") == before

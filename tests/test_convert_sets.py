@@ -167,13 +167,15 @@ def test_a_name_that_leads_to_several_sets(small_release: Path, run: Run) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["ratings", "test_set", "../x", "a b", ".x", "a/b"])
+@pytest.mark.parametrize(
+    "name", ["ratings", "test_set", "../x", "a b", ".x", "a/b", "é", "x" * 101]
+)
 def test_a_name_that_no_config_can_have(small_release: Path, run: Run, name: str) -> None:
     path = small_release / SETS["vggish_vgg16"]
     ran = run("convert", small_release, "--tfrecords", f"{name}={path}")
     assert ran.code == 1
     assert ran.err == (
-        f"avmit: '{name}' cannot name an embedding config: use letters, digits, _ and -, "
+        f"avmit: '{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
         "and not raw_ratings, ratings, test_set\n"
     )
 
