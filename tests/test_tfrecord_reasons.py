@@ -42,6 +42,7 @@ PAYLOAD = good_example().SerializeToString(deterministic=True)
 FRAMED = framed(PAYLOAD)
 # With no time in it: the parameters below name the tests, which must be the same in every process.
 RECORD = gzip.compress(FRAMED, mtime=0)
+REPACKED = gzip.compress(FRAMED, 1, mtime=0)
 
 
 def flipped(data: bytes, position: int) -> bytes:
@@ -71,6 +72,11 @@ def test_the_record_that_the_others_here_differ_from_is_good() -> None:
         (RECORD[:5], "is truncated gzip"),
         (RECORD + b"\0\0\0", "has 3 bytes after its gzip member"),
         (RECORD * 2, f"has {len(RECORD)} bytes after its gzip member"),
+        (RECORD * 3, f"has {2 * len(RECORD)} bytes after its gzip member"),
+        (RECORD * 5, f"has {4 * len(RECORD)} bytes after its gzip member"),
+        (RECORD + REPACKED, f"has {len(REPACKED)} bytes after its gzip member"),
+        (RECORD + b"junkjunk" + RECORD[-8:], "has 16 bytes after its gzip member"),
+        (RECORD + bytes(5000), "has 5,000 bytes after its gzip member"),
     ],
 )
 def test_the_file_is_one_gzip_member(data: bytes, message: str) -> None:
@@ -81,6 +87,13 @@ def test_the_file_is_one_gzip_member(data: bytes, message: str) -> None:
 def test_the_crc_and_the_length_that_gzip_notes_must_hold(from_end: int) -> None:
     damaged = flipped(RECORD, len(RECORD) - from_end)
     assert reason(damaged).startswith("is damaged gzip (")
+
+
+@pytest.mark.parametrize("flags", [0x20, 0x40, 0x80, 0xFF])
+def test_reserved_flags_of_gzip_are_not_set(flags: int) -> None:
+    assert reason(RECORD[:3] + bytes([flags]) + RECORD[4:]) == (
+        "is damaged gzip (unknown header flags set)"
+    )
 
 
 def test_a_zip_bomb_is_refused() -> None:
