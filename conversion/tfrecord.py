@@ -18,15 +18,20 @@ import numpy.typing as npt
 from isal import igzip_lib, isal_zlib
 
 from avmit import AvmitError
+from conversion.field_count import MOST_FIELDS, has_too_many_fields
 from conversion.sequence_example import DecodeError, SequenceExample
-from conversion.wire import regular_lists
+from conversion.wire import MOST_TIMESTEPS, regular_lists
 
-MAX_RECORD_BYTES = 64 * 1024 * 1024
-"""The most that a record may inflate to: a thousand times a published one (56 KB)."""
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""The most that a record may take or inflate to, 150 times a published one (56 KB).
+
+Two encoders of 8,192 values at a hundred timesteps each need 6.6 MB.
+"""
 
 LISTS = {"audio": "audio_timesteps", "visual_object": "visual_timesteps"}
 """The feature lists and the context fields that count their timesteps."""
 
+_MOST_TEXT = 4096  # bytes of a file's name or a label
 _GZIP_HEADER = b"\x1f\x8b\x08"
 _LAST_GZIP_FLAGS = b"\x1f"  # RFC 1952: the upper three bits are reserved and must be zero
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip member
@@ -58,7 +63,7 @@ def read_record(data: bytes) -> Record:
     Raises:
         BadRecord: not gzip, truncated, a CRC that does not hold, none or several examples, a field
             missing or of the wrong kind, timesteps that contradict the lists, none at all, rows of
-            different widths, NaN or infinity.
+            different widths, NaN or infinity, or more of anything than a record can mean.
     """
     return parse_example(unframe(inflate(data)))
 
@@ -116,6 +121,8 @@ def parse_example(payload: bytes) -> Record:
     regular = regular_lists(payload)
     if regular is not None:
         payload, matrices = regular
+    elif has_too_many_fields(payload):
+        raise BadRecord(f"has more than {MOST_FIELDS:,} fields")
     try:
         example = SequenceExample.FromString(payload)
     except (DecodeError, ValueError) as error:
@@ -169,6 +176,8 @@ def _context_text(context: Any, name: str) -> str:
     values = context[name].bytes_list.value  # a field that is not there has none
     if len(values) != 1:
         raise BadRecord(f"lacks the context field '{name}'")
+    if len(values[0]) > _MOST_TEXT:
+        raise BadRecord(f"has a '{name}' of {len(values[0]):,} bytes")
     try:
         text: str = values[0].decode()
     except UnicodeDecodeError:
@@ -185,6 +194,10 @@ def _context_steps(context: Any, name: str) -> int:
 
 
 def _matrix(features: Any, name: str) -> npt.NDArray[np.uint8]:
+    if len(features) > MOST_TIMESTEPS:
+        raise BadRecord(
+            f"has {len(features):,} timesteps of '{name}', more than {MOST_TIMESTEPS:,}"
+        )
     rows = [feature.bytes_list.value for feature in features]
     if any(len(values) != 1 for values in rows):
         raise BadRecord(f"has a timestep of '{name}' without exactly one bytes value")

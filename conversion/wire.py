@@ -6,6 +6,8 @@ header before each row. Where a message has that shape its rows are one strided 
 not, protobuf reads it (conversion/tfrecord.py). The shape is found once and then recognised by its
 bytes, of which there are as many kinds as there are numbers of timesteps.
 Encoding: https://protobuf.dev/programming-guides/encoding/.
+
+PLACEHOLDER
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +20,13 @@ _FIELD_2 = 0x12  # field 2, length-delimited: feature_lists, a map's value
 
 _KEY_BYTES = 16  # of the feature lists' start: their length, and the first one's length and name
 _MOST_LAYOUTS = 256
+
+# Records may be anybody's: a larger message is left to protobuf, and little is kept of any.
+MOST_TIMESTEPS = 4096
+"""Of a list: more than one a millisecond of three seconds."""
+_MOST_LISTS = 8
+_MOST_CONTEXT = 65_536  # bytes
+_MOST_KEPT = 16_384  # bytes of framing, a thousand timesteps, for which a layout is remembered
 
 
 class _Irregular(Exception):
@@ -45,6 +54,9 @@ class _Layout:
                 return False
         return True
 
+    def framing_bytes(self) -> int:
+        return sum(len(piece) for _, piece in self.framing)
+
 
 _layouts: dict[bytes, _Layout] = {}
 
@@ -56,13 +68,16 @@ def regular_lists(payload: bytes) -> tuple[bytes, dict[str, npt.NDArray[np.uint8
     """
     try:
         _, context_end = _delimited(payload, 0, _FIELD_1)
+        if context_end > _MOST_CONTEXT:
+            return None
         key = payload[context_end : context_end + _KEY_BYTES]
         layout = _layouts.get(key)
         if layout is None or not layout.fits(payload, context_end):
             layout = _find_layout(payload[context_end:])
-            if len(_layouts) >= _MOST_LAYOUTS:  # never of one release
-                _layouts.clear()
-            _layouts[key] = layout
+            if layout.framing_bytes() <= _MOST_KEPT:
+                if len(_layouts) >= _MOST_LAYOUTS:  # never of one release
+                    _layouts.clear()
+                _layouts[key] = layout
     except (_Irregular, IndexError, UnicodeDecodeError):
         return None
     lists = {}
@@ -85,6 +100,8 @@ def _find_layout(payload: bytes) -> _Layout:
         name = payload[key_start:key_end].decode()
         if list_end != start or start > end or name in layout.lists:
             raise _Irregular
+        if len(layout.lists) == _MOST_LISTS:
+            raise _Irregular
         rows, stride, header = _find_rows(payload, list_start, list_end)
         layout.lists[name] = list_start, rows, stride, header
         for row in range(list_start, list_end, stride):
@@ -100,7 +117,7 @@ def _find_rows(payload: bytes, start: int, end: int) -> tuple[int, int, int]:
     value, value_end = _delimited(payload, bytes_list, _FIELD_1)
     stride = stride_end - start
     rows, rest = divmod(end - start, stride)
-    if rest or not stride_end == bytes_list_end == value_end:
+    if rest or rows > MOST_TIMESTEPS or not stride_end == bytes_list_end == value_end:
         raise _Irregular
     header = payload[start:value]
     if not all(payload.startswith(header, row) for row in range(start, end, stride)):
