@@ -1,12 +1,13 @@
 """Write files that appear whole: under a name of one's own first, then by a rename."""
 
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -21,9 +22,10 @@ def whole_file(
     Until then it lies in `folder`, by default that of `path`, under a name that no other process
     has, and that no link can stand under. `durable` waits until the disk has it.
     """
-    temporary, file = new_file(folder or path.parent)
+    temporary, raw = new_file(folder or path.parent)
     try:
-        with file:
+        # Buffered, for a disk that gets full takes a part of what is written and says nothing.
+        with io.BufferedWriter(cast(io.RawIOBase, raw)) as file:
             yield file
             file.flush()
             if durable:
