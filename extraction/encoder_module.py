@@ -15,13 +15,16 @@ from extraction.encoder import Encoder
 def added_by_modules(paths: Sequence[Path]) -> dict[str, Encoder]:
     """Run Python files and return the encoders that they define, by name.
 
+    A file may also define none and register classes with Keras, for models in .keras files.
+
     Raises:
-        AvmitError: a file is missing or broken, defines no encoder, or two have one name.
+        AvmitError: a file is missing or broken, defines nothing of these, or two have one name.
     """
     found: dict[str, Encoder] = {}
     for path in paths:
-        encoders = [one for one in vars(_run(path)).values() if isinstance(one, Encoder)]
-        if not encoders:
+        module = _run(path)
+        encoders = [one for one in vars(module).values() if isinstance(one, Encoder)]
+        if not encoders and not _registers_with_keras(module):
             raise AvmitError(
                 f"{path} defines no encoder: put @encoder(...) of extraction.custom over a "
                 "function or a class"
@@ -32,6 +35,14 @@ def added_by_modules(paths: Sequence[Path]) -> dict[str, Encoder]:
                     f"two encoders are named '{encoder.name}': rename the one in {path}"
                 )
     return found
+
+
+def _registers_with_keras(module: ModuleType) -> bool:
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return False
+    registered = keras.saving.get_custom_objects().values()
+    return any(getattr(one, "__module__", None) == module.__name__ for one in registered)
 
 
 def _run(path: Path) -> ModuleType:

@@ -24,6 +24,32 @@ One size alone, so that a frame meets the same arithmetic whatever is computed b
 """
 
 
+def keras_on_tensorflow() -> Any:
+    """Return Keras, which is to compute by TensorFlow.
+
+    Raises:
+        AvmitError: one of them is missing, or Keras is told to compute by something else.
+    """
+    require("tensorflow")
+    keras = require("keras")
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise AvmitError(f"Keras is set to compute by {backend}: set KERAS_BACKEND=tensorflow")
+    return keras
+
+
+def finalize(model: Any) -> None:
+    """Let layers heed loaded weights: some Keras 3 go on normalizing with 0 and 1 otherwise."""
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
+
+
+def as_it_is(frames: Any) -> Any:
+    """Prepare frames for a model that takes RGB from 0 to 255."""
+    return frames
+
+
 @dataclass(frozen=True, kw_only=True)
 class KerasEncoder(Encoder):
     """A model of keras.applications whose ImageNet weights lie at `url` with an MD5 sum."""
@@ -37,7 +63,7 @@ class KerasEncoder(Encoder):
 
     def load(self, weights: Path | None) -> Network:
         """Build the model and load the Keras weights file `weights`, or else the one at `url`."""
-        require("tensorflow")
+        keras_on_tensorflow()
         file = weights or self._fetch()
         if not file.is_file():
             raise AvmitError(
@@ -53,10 +79,7 @@ class KerasEncoder(Encoder):
                     f"{file} does not hold the weights of {self.name} ({first_line(error)}): "
                     f"take {self.file_name} from {self.url}"
                 ) from error
-            for layer in model.layers:
-                # Some Keras 3 go on normalising with 0 and 1 after a mean and variance are loaded.
-                if hasattr(layer, "finalize_state"):
-                    layer.finalize_state()
+            finalize(model)
 
         model, prepare = self.build(load_weights)
         assert isinstance(self.input, Frames) and self.input.side is not None
@@ -95,7 +118,8 @@ class FramesNetwork(Network):
             return model(prepare(tf.cast(frames, tf.float32)), training=False)
 
         signature = [tf.TensorSpec((BATCH, side, side, 3), tf.uint8)]
-        self._apply = tf.function(apply, input_signature=signature)
+        # Keras leaves the code of layers as it is, too.
+        self._apply = tf.function(apply, input_signature=signature, autograph=False)
 
     def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the embeddings of any number of frames, BATCH at a time, the last padded."""

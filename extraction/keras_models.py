@@ -3,9 +3,11 @@
 import difflib
 import hashlib
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
 from extraction.encoders.efficientnet import rescaled
 from extraction.extra import require
-from extraction.inputs import frames_form
-from extraction.keras_frames import FramesNetwork
+from extraction.inputs import Frames, frames_form
+from extraction.keras_frames import BATCH, FramesNetwork, as_it_is, finalize, keras_on_tensorflow
 from extraction.media import FRAME_SIDE
-from extraction.outputs import pick
+from extraction.outputs import by_name, pick
 from extraction.settings import Modality, Settings, option
 
 SIDES = {
@@ -59,7 +61,7 @@ def keras_encoder(rest: str, modality: Modality | None, settings: Settings) -> E
         )
     if "/" in rest or "\\" in rest or rest.endswith(".keras"):
         return _file(Path(rest), settings)
-    applications = require("keras").applications
+    applications = keras_on_tensorflow().applications
     known = [name for name in dir(applications) if inspect.isfunction(getattr(applications, name))]
     if rest not in known:
         lower = {name.lower(): name for name in known}
@@ -88,8 +90,7 @@ class KerasApplication(Encoder):
 
     def load(self, weights: Path | None) -> Network:
         """Build the model with the weights file `weights`, or else with ImageNet's."""
-        require("tensorflow")
-        make = getattr(require("keras").applications, self.model)
+        make = getattr(keras_on_tensorflow().applications, self.model)
         if weights is not None and not weights.is_file():
             raise AvmitError(f"no file {weights}: {option('visual')} takes a Keras weights file")
         try:
@@ -108,10 +109,7 @@ class KerasApplication(Encoder):
                 f"cannot fetch the weights of {self.name} ({first_line(error)}): bring that file, "
                 f"and name it with {option('visual')}"
             ) from error
-        for layer in model.layers:
-            # Some Keras 3 go on normalising with 0 and 1 after a mean and variance are loaded.
-            if hasattr(layer, "finalize_state"):
-                layer.finalize_state()
+        finalize(model)
         if weights is not None and make.__module__.endswith(".efficientnet"):
             # Keras does this for the ImageNet weights that it fetches, and for no file.
             model = rescaled(model)
@@ -128,9 +126,14 @@ class KerasFile(Encoder):
 
     def load(self, weights: Path | None) -> Network:
         """Load the file, without running code that it may hold."""
-        require("tensorflow")
-        model, _ = _load(self.path, self.output)
-        return _network(model, _as_it_is, self.input, weights_digest(self.path))
+        model = _load(self.path)
+        side = _side(model, self.path)
+        call = _one_output(model, side, self.path, self.output)
+        assert isinstance(self.input, Frames)
+        form = replace(self.input, side=side)
+        network = _network(call, as_it_is, form, weights_digest(self.path))
+        network.found = {**network.found, "input": form}
+        return network
 
 
 def _file(path: Path, settings: Settings) -> KerasFile:
@@ -139,9 +142,7 @@ def _file(path: Path, settings: Settings) -> KerasFile:
             f"no .keras file {path}: keras: takes the name of a model in keras.applications or "
             "the path of what `model.save('x.keras')` wrote"
         )
-    require("tensorflow")
-    _, side = _load(path, settings.output)
-    form = frames_form(settings, side)
+    form = frames_form(settings, FRAME_SIDE)
     return KerasFile(
         name=f"keras:{path.name}",
         width=0,
@@ -157,17 +158,23 @@ def _file(path: Path, settings: Settings) -> KerasFile:
     )
 
 
-def _load(path: Path, output: str | None) -> tuple[Callable[..., Any], int]:
-    """Return a model that gives one output, (N, width), and the side of its frames."""
-    keras = require("keras")
+def _load(path: Path) -> Any:
+    keras = keras_on_tensorflow()
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what it likes
         raise AvmitError(
-            f"{path} is no model that Keras can load ({first_line(error)}): write it with "
-            "`model.save('x.keras')`, without custom or Lambda layers"
+            f"{path} is no model that Keras can load ({_reason(error)}): write it with "
+            "`model.save('x.keras')`, without Lambda layers; a class of your own needs "
+            "@keras.saving.register_keras_serializable() in a file that --encoder-module names"
         ) from error
-    shapes = [tuple(one.shape) for one in model.inputs]
+
+
+def _side(model: Any, path: Path) -> int:
+    """Return the side of the frames that a model takes; FRAME_SIDE where it takes any."""
+    shapes = _input_shapes(model)
+    if not shapes:
+        return FRAME_SIDE
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][3] != 3:
         raise AvmitError(
             f"{path} takes {' and '.join(map(str, shapes))}: a model of frames "
@@ -176,19 +183,68 @@ def _load(path: Path, output: str | None) -> tuple[Callable[..., Any], int]:
     _, height, width, _ = shapes[0]
     if height != width:
         raise AvmitError(f"{path} takes frames of {height} x {width}: they must be square")
-    named = dict(zip(model.output_names, model.outputs, strict=True))
-    chosen = pick(named, output, str(path), "visual")
-    if len(named[chosen].shape) != 2:
+    return height or FRAME_SIDE
+
+
+def _input_shapes(model: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes of a model's inputs, none where it does not tell."""
+    inputs = getattr(model, "inputs", None)  # subclasses of Model and unbuilt ones have none
+    if inputs is not None:
+        return [tuple(one.shape) for one in inputs]
+    built = (model.get_build_config() or {}) if model.built else {}
+    shapes = built["shapes_dict"].values() if "shapes_dict" in built else [built.get("input_shape")]
+    listed = [tuple(shape) for shape in shapes if isinstance(shape, list | tuple)]
+    return [one for one in listed if all(size is None or isinstance(size, int) for size in one)]
+
+
+def _one_output(model: Any, side: int, path: Path, wanted: str | None) -> Callable[..., Any]:
+    """Return what maps a batch of frames to one of a model's outputs, (batch, width)."""
+    tf = require("tensorflow")
+
+    def call(frames: Any, training: bool = False) -> dict[str, Any]:
+        return _named(model, model(frames, training=training))
+
+    known = len(model.weights)
+    batch = tf.TensorSpec((BATCH, side, side, 3), tf.float32)
+    try:
+        traced = tf.function(call, autograph=False).get_concrete_function(batch)
+        shapes = {name: tuple(one.shape) for name, one in traced.structured_outputs.items()}
+    except Exception as error:  # the model's code
         raise AvmitError(
-            f"output {chosen} of {path} is {tuple(named[chosen].shape)}, not (batch, width): "
+            f"{path} does not take frames (batch, {side}, {side}, 3) ({_reason(error)}): "
+            "give the model an Input of the size that it takes, and save it again"
+        ) from error
+    if len(model.weights) != known:
+        raise AvmitError(
+            f"{path} was saved before its layers had weights: call the model on frames, and save "
+            "it again"
+        )
+    free = {
+        name: tf.TensorSpec((None if shape[:1] == (BATCH,) else shape[0], *shape[1:]))
+        for name, shape in shapes.items()
+        if shape
+    }
+    chosen = pick(free, wanted, str(path), "visual")
+    if len(shapes[chosen]) != 2 or shapes[chosen][0] != BATCH:
+        raise AvmitError(
+            f"output {chosen} of {path} is {tuple(free[chosen].shape)}, not (batch, width): "
             "average or flatten it in the model"
         )
-    single = keras.Model(model.inputs, named[chosen])
-    return single, height or FRAME_SIDE
+    return lambda frames, training: tf.cast(call(frames, training)[chosen], tf.float32)
 
 
-def _as_it_is(frames: Any) -> Any:
-    return frames
+def _named(model: Any, returned: Any) -> dict[str, Any]:
+    """Return outputs by the keys that the model gives them, or by the names of their layers."""
+    names = getattr(model, "output_names", ())
+    if isinstance(returned, list | tuple) and len({*names}) == len(returned):
+        return dict(zip(names, returned, strict=True))
+    return by_name(returned)
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that tells what is wrong: Keras prints it bold, below a line of where."""
+    bold = re.search(r"\x1b\[1m(.+?)(?:\n|\x1b)", str(error))
+    return textwrap.shorten(bold[1] if bold else first_line(error), 300, placeholder=" ...")
 
 
 def _network(model: Any, prepare: Callable[[Any], Any], form: Any, sha256: str) -> Network:

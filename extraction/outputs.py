@@ -7,12 +7,21 @@ from avmit import AvmitError
 from extraction.settings import Modality, option
 
 
-def by_name(returned: Any) -> dict[str, Any]:
-    """Return what a call gave by name, or by number where outputs have no names."""
+def by_name(returned: Any, within: str = "") -> dict[str, Any]:
+    """Return the arrays that a call gave by name, or by number where outputs have no names.
+
+    One inside another is named by both, as `scores/0`.
+    """
     if isinstance(returned, Mapping):
-        return {str(name): value for name, value in returned.items()}
-    several = returned if isinstance(returned, Sequence) else [returned]
-    return {str(number): value for number, value in enumerate(several)}
+        parts = list(returned.items())
+    elif isinstance(returned, Sequence):
+        parts = list(enumerate(returned))
+    else:
+        return {within or "0": returned} if hasattr(returned, "shape") else {}
+    found: dict[str, Any] = {}
+    for name, part in parts:
+        found |= by_name(part, f"{within}/{name}" if within else str(name))
+    return found
 
 
 def pick(outputs: Mapping[str, Any], wanted: str | None, what: str, modality: Modality) -> str:

@@ -7,10 +7,12 @@ import keras
 import networks
 import numpy as np
 import pytest
+from conftest import Run
 
 from avmit import AvmitError
 from extraction import registry
 from extraction.encoder import Side
+from extraction.encoder_module import added_by_modules
 from extraction.encoders.efficientnet import EFFICIENTNET_B0_CORRECTED
 from extraction.inputs import Frames
 from extraction.keras_models import SIDES
@@ -131,6 +133,156 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     outputs = keras.layers.Lambda(lambda x: x[:, 0, 0, :])(inputs)
     keras.Model(inputs, outputs).save(tmp_path / "lambda.keras")
     assert "is no model that Keras can load (" in problem(str(tmp_path / "lambda.keras"))
+
+
+CLASSES = """
+import keras
+
+@keras.saving.register_keras_serializable("tests")
+class Small(keras.Model):
+    def __init__(self, gives="array", **keywords):
+        super().__init__(**keywords)
+        self.gives = gives
+        self.convolution = keras.layers.Conv2D(4, 3)
+        self.pool = keras.layers.GlobalAveragePooling2D()
+
+    def call(self, images):
+        means = self.pool(self.convolution(images))
+        if self.gives == "one":
+            return [means]
+        if self.gives == "list":
+            return [means[:, :3], means]
+        if self.gives == "mixed":
+            return keras.ops.mean(means, 0, keepdims=True)
+        if self.gives == "dict":
+            return {"scores": {"two": means[:, :2]}, "means": means}
+        return means
+
+    def get_config(self):
+        return {**super().get_config(), "gives": self.gives}
+"""
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("classes") / "my_models.py"
+    path.write_text(CLASSES)
+    return path
+
+
+def small(classes: Path, path: Path, gives: str = "array", call: bool = True) -> Any:
+    """Save a model of a class of one's own; return it."""
+    assert added_by_modules([classes]) == {}
+    keras.utils.set_random_seed(0)
+    model = keras.saving.get_registered_object("tests>Small")(gives)
+    if call:
+        model(np.zeros((2, 32, 32, 3), np.float32))
+    model.save(path)
+    return model
+
+
+@pytest.mark.parametrize("how", ["input", "built", "called"])
+def test_a_sequential_model(how: str, tmp_path: Path, run: Run) -> None:
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.layers.Rescaling(1 / 255),
+        keras.layers.Conv2D(6, 3, activation="relu"),
+        keras.layers.GlobalAveragePooling2D(),
+    ]
+    model = keras.Sequential([keras.Input((32, 32, 3)), *layers] if how == "input" else layers)
+    if how == "built":
+        model.build((None, 32, 32, 3))
+    frames = FRAMES[:, :32, :32]
+    expected = model(frames.astype(np.float32)).numpy()
+    model.save(tmp_path / "mine.keras")
+    side = opened(str(tmp_path / "mine.keras"))
+    assert (side.encoder.width, side.encoder.input) == (6, Frames(32))
+    close(side.network.encode(frames), expected)
+    ran = run("encoders", "check", f"keras:{tmp_path}/mine.keras")
+    assert ran.code == 0
+    assert ran.out.startswith("visual: keras:mine.keras, width 6, 32 x 32 RGB")
+
+
+def test_frames_of_any_size(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(5, 3)(image))
+    keras.Model(image, pooled).save(tmp_path / "any.keras")
+    side = opened(str(tmp_path / "any.keras"), interval_ms=240)
+    assert (side.encoder.width, side.encoder.input) == (5, Frames(224, 240))
+
+
+@pytest.mark.parametrize(
+    ("gives", "output"), [("array", None), ("one", None), ("list", "1"), ("dict", "means")]
+)
+def test_a_class_of_ones_own(
+    gives: str, output: str | None, classes: Path, tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "mine.keras"
+    model = small(classes, path, gives)
+    frames = FRAMES[:, :32, :32]
+    expected = model.pool(model.convolution(frames.astype(np.float32))).numpy()
+    side = opened(str(path), output=output)
+    assert (side.encoder.width, side.encoder.input) == (4, Frames(32))
+    close(side.network.encode(frames), expected)
+    chosen = [] if output is None else ["--output", output]
+    ran = run("encoders", "check", f"keras:{path}", "--encoder-module", classes, *chosen)
+    assert ran.code == 0
+
+
+def test_outputs_inside_others_are_named_by_both(classes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.keras"
+    small(classes, path, "dict")
+    assert "has 2 outputs; there are scores/two (?, 2), means (?, 4): pick" in problem(str(path))
+    assert opened(str(path), output="scores/two").encoder.width == 2
+
+
+def test_a_class_that_nobody_registered(tmp_path: Path) -> None:
+    class Unknown(keras.Model):  # type: ignore[misc]
+        def call(self, images: Any) -> Any:
+            return images[:, 0, 0]
+
+    path = tmp_path / "unknown.keras"
+    Unknown().save(path)
+    assert "(Could not locate class 'Unknown'." in problem(str(path))
+    assert problem(str(path)).endswith(
+        "a class of your own needs @keras.saving.register_keras_serializable() in a file that "
+        "--encoder-module names"
+    )
+
+
+def test_models_that_were_saved_without_weights(classes: Path, tmp_path: Path) -> None:
+    keras.Sequential([keras.layers.Conv2D(2, 3)]).save(tmp_path / "sequential.keras")
+    small(classes, tmp_path / "mine.keras", call=False)
+    for name in ("sequential.keras", "mine.keras"):
+        assert problem(str(tmp_path / name)) == (
+            f"{tmp_path}/{name} was saved before its layers had weights: call the model on "
+            "frames, and save it again"
+        )
+
+
+def test_a_model_that_does_not_take_frames_of_its_size(tmp_path: Path) -> None:
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Reshape((2, 2))]
+    keras.Sequential(layers).save(tmp_path / "odd.keras")
+    assert problem(str(tmp_path / "odd.keras")) == (
+        f"{tmp_path}/odd.keras does not take frames (batch, 224, 224, 3) (The total size of the "
+        "tensor must be unchanged. Received: input_shape=(3,), target_shape=(2, 2)): give the "
+        "model an Input of the size that it takes, and save it again"
+    )
+
+
+def test_a_model_that_mixes_the_frames_of_a_batch(classes: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.keras"
+    small(classes, path, "mixed")
+    assert f"output 0 of {path} is (1, 4), not (batch, width): " in problem(str(path))
+
+
+def test_keras_that_computes_by_something_else(
+    monkeypatch: pytest.MonkeyPatch, mobilenet: tuple[Any, Path]
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    expected = "Keras is set to compute by torch: set KERAS_BACKEND=tensorflow"
+    assert problem("MobileNet", weights=mobilenet[1]) == expected
 
 
 def close(found: Any, expected: Any) -> None:

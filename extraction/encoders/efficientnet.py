@@ -13,7 +13,7 @@ from typing import Any
 
 from extraction.extra import require
 from extraction.inputs import Frames
-from extraction.keras_frames import KerasEncoder
+from extraction.keras_frames import KerasEncoder, as_it_is
 
 IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours from 0 to 1, as in keras/src/applications."""
@@ -30,7 +30,7 @@ class EfficientNetB0(KerasEncoder):
         keras = require("keras")
         model = keras.applications.EfficientNetB0(include_top=False, weights=None, pooling="avg")
         load_weights(model)
-        return (rescaled(model) if self.corrected else model), _as_it_is
+        return (rescaled(model) if self.corrected else model), as_it_is
 
 
 def rescaled(model: Any) -> Any:
@@ -44,10 +44,6 @@ def rescaled(model: Any) -> Any:
     scales = [1.0 / math.sqrt(stddev) for stddev in IMAGENET_STDDEV_RGB]
     inputs = keras.Input(model.input_shape[1:])
     return keras.Model(inputs, after(keras.layers.Rescaling(scales)(before(inputs))))
-
-
-def _as_it_is(frames: Any) -> Any:
-    return frames
 
 
 def _variant(name: str, preprocessing: str, corrected: bool) -> EfficientNetB0:
