@@ -6,7 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from extraction.encoder import Network, matrices
+from avmit import AvmitError
+from extraction.encoder import Side, matrices
+from extraction.foreign import explain, no_exit
 from extraction.items import Item, Items, Matrix, stack
 
 Done = tuple[int, int]
@@ -35,8 +37,9 @@ class Batches:
     Where the network computes several batches at a time, threads do.
     """
 
-    def __init__(self, network: Network, skipped: int):
-        self._network = network
+    def __init__(self, side: Side, skipped: int):
+        self._name = side.encoder.name
+        self._network = network = side.network
         self._skipped = skipped
         self._items: deque[Item] = deque()
         self._running: deque[Future[list[Matrix]]] = deque()
@@ -88,7 +91,16 @@ class Batches:
             self._collect()
 
     def _compute(self, items: Items) -> list[Matrix]:
-        return matrices(self._network.encode(items))
+        try:
+            with no_exit(self._name):
+                return matrices(self._network.encode(items))
+        except AvmitError:
+            raise
+        except Exception as error:  # networks raise what they like
+            raise AvmitError(
+                f"{self._name} fails on a batch ({explain(error)}): see what "
+                f"`avmit encoders check {self._name}` says"
+            ) from error
 
     def _collect(self) -> None:
         self._embeddings.extend(self._running.popleft().result())

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoder import Side, matrices
+from extraction.foreign import explain, no_exit
 from extraction.inputs import Frames, Sound
 from extraction.items import Matrix, split, stack
 from extraction.taking import windows
@@ -27,9 +28,13 @@ def check_side(side: Side) -> Iterator[tuple[str, str | None]]:
         if side.network.batch == 0 and trial is _one_by_one:
             continue
         try:
-            yield what, trial(tried)
+            with no_exit(side.encoder.name):
+                problem = trial(tried)
+        except AvmitError as error:
+            problem = first_line(error)
         except Exception as error:  # anybody's code
-            yield what, f"raises {type(error).__name__}: {first_line(error)}"
+            problem = f"raises {explain(error)}"
+        yield what, problem
 
 
 class _Tried:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.manifest import sha256_of
+from extraction.foreign import explain, no_exit
 from extraction.inputs import Form, Sound
 from extraction.items import Items, Matrix
 from extraction.settings import Modality, Settings, option
@@ -93,7 +94,15 @@ class Encoder(ABC):
 
     def open(self, weights: Path | None = None) -> "Side":
         """Load the network, and complete the description with what only that can tell."""
-        network = self.load(weights)
+        try:
+            with no_exit(self.name):
+                network = self.load(weights)
+        except AvmitError:
+            raise
+        except Exception as error:  # anybody's code
+            raise AvmitError(
+                f"{self.name} does not load ({explain(error)}): mend it, or name another encoder"
+            ) from error
         return Side(replace(self, **network.found), network)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from avmit import AvmitError
-from conversion.wording import first_line
 from extraction.encoder import Encoder
+from extraction.foreign import explain, no_exit
 
 
 def added_by_modules(paths: Sequence[Path]) -> dict[str, Encoder]:
@@ -58,10 +58,12 @@ def _run(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with no_exit(str(path)):
+            spec.loader.exec_module(module)
+    except AvmitError:
+        del sys.modules[name]
+        raise
     except Exception as error:  # the user's code
         del sys.modules[name]
-        raise AvmitError(
-            f"{path} does not run ({type(error).__name__}: {first_line(error)}): mend it"
-        ) from error
+        raise AvmitError(f"{path} does not run ({explain(error)}): mend it") from error
     return module

@@ -1,4 +1,4 @@
-"""`avmit encoders`: the table of encoders."""
+"""`avmit encoders`: the table of encoders, and `check`."""
 
 import sys
 from dataclasses import replace
@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from conversion.terminal import table_console
+from conversion.wording import printable
 from extraction import registry
 from extraction.check import check_side
 from extraction.encoder import Encoder
@@ -102,19 +103,20 @@ _SCHEMES = (
 
 
 def _show(modules: list[Path]) -> None:
+    found = [*registry.encoders(), *added_by_modules(modules).values()]
     print(_SCHEMES)
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("name", "modality", "width", "input", "timing", "weights", "extra"):
         table.add_column(name, overflow="fold", justify="right" if name == "width" else "left")
     broken = []
-    for encoder in [*registry.encoders(), *added_by_modules(modules).values()]:
+    for encoder in found:
         if isinstance(encoder, str):
             broken.append(encoder)
         else:
             table.add_row(*_described(encoder))
     table_console().print(table)
     for line in broken:
-        print(f"avmit: {line}", file=sys.stderr)
+        print(f"avmit: {printable(line)}", file=sys.stderr)
 
 
 def _described(encoder: Encoder) -> list[str]:

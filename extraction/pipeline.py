@@ -19,6 +19,7 @@ from conversion.wording import first_line
 from extraction import media, taking
 from extraction.batches import Batches, Done, batch_start
 from extraction.encoder import Side, Sides, matrices
+from extraction.foreign import no_exit
 from extraction.inputs import Sound
 from extraction.items import Item, Items, Matrix, split
 from extraction.media import BadVideo
@@ -80,7 +81,7 @@ class _Run:
     def __init__(self, side: Side, first: int, skipped: int):
         self.side = side
         self.first = first
-        self.batches = Batches(side.network, skipped)
+        self.batches = Batches(side, skipped)
 
 
 _Runs = Sequence[_Run | None]
@@ -189,8 +190,9 @@ def _computed(side: Side, taken: npt.NDArray[Any]) -> list[Item] | Matrix:
     Here, in the threads: such a network cannot use all cores alone.
     """
     try:
-        items = side.network.prepare(taken)
-        found: list[Item] | Matrix = split(items) if side.network.batch else _whole(side, items)
+        with no_exit(side.encoder.name):
+            items = side.network.prepare(taken)
+            found: list[Item] | Matrix = split(items) if side.network.batch else _whole(side, items)
     except AvmitError:
         raise
     except Exception as error:  # processors and networks raise what they like

@@ -8,7 +8,7 @@ of (rest of the name, modality or None, Settings): the entry point `mine` gets `
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from extraction.encoders.efficientnet import EFFICIENTNET_B0, EFFICIENTNET_B0_CO
 from extraction.encoders.vgg16 import VGG16_ENCODER
 from extraction.encoders.vggish import VGGISH
 from extraction.encoders.yamnet import YAMNET
+from extraction.foreign import explain, no_exit
 from extraction.settings import Modality, Settings
 
 GROUP = "avmit.encoders"
@@ -72,8 +73,7 @@ def _find(
         )
         return encoder
     if colon and scheme in schemes:
-        made: Encoder = _load(schemes[scheme])(rest, modality, settings)
-        return made
+        return _made(schemes[scheme], rest, modality, settings)
     if name in BUILT_IN:
         return BUILT_IN[name]
     added = _added()
@@ -119,12 +119,32 @@ def _load_encoder(point: EntryPoint) -> Encoder:
     return encoder
 
 
+def _made(point: EntryPoint, rest: str, modality: Modality | None, settings: Settings) -> Encoder:
+    """Return the encoder that a package's scheme has for the rest of a name."""
+    name = f"{point.name}:{rest}"
+    encoder = _run(point, name, lambda: _load(point)(rest, modality, settings))
+    if not isinstance(encoder, Encoder):
+        raise AvmitError(
+            f"{point.value} gives no Encoder for '{name}': mend the entry point, "
+            f"or uninstall {_package(point)}"
+        )
+    return encoder
+
+
 def _load(point: EntryPoint) -> Any:
+    return _run(point, point.name, point.load)
+
+
+def _run(point: EntryPoint, name: str, call: Callable[[], Any]) -> Any:
+    """Call what another package has."""
     try:
-        return point.load()
+        with no_exit(_package(point)):
+            return call()
+    except AvmitError:
+        raise
     except Exception as error:  # another package's code
         raise AvmitError(
-            f"the encoder '{point.name}' of {_package(point)} does not load ({error}): "
+            f"the encoder '{name}' of {_package(point)} does not load ({explain(error)}): "
             "mend or uninstall that package"
         ) from error
 

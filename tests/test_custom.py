@@ -1,5 +1,7 @@
 """One's own encoders in Python: the contract, the check, and a config made with one."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,15 @@ def module(tmp_path: Path) -> Path:
     path = tmp_path / "my_encoders.py"
     path.write_text(GOOD)
     return path
+
+
+@pytest.fixture(scope="module")
+def small_mit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A copy of Moments in Time, and the folder with the CSVs."""
+    root = tmp_path_factory.mktemp("small")
+    generate_release(root / "sources", videos_per_label=1, test_per_label=1, sets=[])
+    clip = make_clip(root / "clip.mp4", seconds=1.0)
+    return lay_out(root / "mit", root / "sources", [clip]), root / "sources"
 
 
 @pytest.mark.parametrize("name", ["colours", "loud", "whole", "motion"])
@@ -115,9 +126,9 @@ def wrong(body: str, head: str = "width=3, input=Frames(side=16)") -> str:
         (wrong("return x.mean((1, 2)) * np.nan"), "values are finite: there are values that are"),
         (wrong("return np.zeros((len(x), 3))"), "gives something else: every input gives the"),
         (wrong("return x.mean((1, 2)).astype(int)"), "values are float32: int64 found"),
-        (wrong("return x.mean((1, 2))[:, :2]"), "width is as declared: raises AvmitError: wrong g"),
-        (wrong("return x.mean((1, 2))[:5]"), "width is as declared: raises AvmitError: wrong g"),
-        (wrong("raise KeyError('oh')"), "width is as declared: raises KeyError: 'oh'"),
+        (wrong("return x.mean((1, 2))[:, :2]"), "width is as declared: wrong g"),
+        (wrong("return x.mean((1, 2))[:5]"), "width is as declared: wrong g"),
+        (wrong("raise KeyError('oh')"), "width is as declared: raises KeyError: 'oh' in line 6 of"),
         (
             wrong("return np.resize(x, (len(x) // 800, 3))", "width=3, input=Sound(), step_ms=100"),
             "timing is as declared: six seconds more give 120 more, 60.0 expected",
@@ -160,6 +171,156 @@ def test_files_that_define_none(tmp_path: Path, module: Path) -> None:
     untimed = tmp_path / "untimed.py"
     untimed.write_text(wrong("return x", "width=1, input=Sound()"))
     assert "takes whole waveforms: declare its step_ms" in problem(untimed)
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import sys\nsys.exit(0)\n", "mine.py ends the program by sys.exit(0): take that out of"),
+        ("raise SystemExit('bye')\n", "mine.py ends the program by sys.exit('bye'): take that out"),
+        (
+            "\n1 / 0\n",
+            "mine.py does not run (ZeroDivisionError: division by zero in line 2 of mine",
+        ),
+        (
+            "def (:\n",
+            "mine.py does not run (SyntaxError: invalid syntax (mine.py, line 1)): mend it",
+        ),
+        (
+            r"raise ValueError('\x1b[2J\u2028x\ny')",
+            r"mine.py does not run (ValueError: \x1b[2J in line 1 of mine.py): mend it",
+        ),
+        ("x = '\0'\n", "mine.py does not run (SyntaxError: source code string cannot contain null"),
+    ],
+)
+def test_a_file_that_ends_the_program_or_is_broken(
+    source: str, line: str, small_mit: tuple[Path, Path], tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "mine.py").write_text(source)
+    extract = ["extract", "--videos", small_mit[0], "--annotations", small_mit[1]]
+    extract += ["--audio", "none", "--visual", "mine", "--config", "mine"]
+    for command in (["encoders"], ["encoders", "check", "mine"], extract):
+        ran = run(*command, "--encoder-module", "mine.py")
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith(f"avmit: {line}")
+        assert ran.err.count("\n") == 1
+
+
+class Point:
+    """An entry point of a package that is not installed."""
+
+    value = "theirs:mine"
+    module = "theirs"
+    dist = None
+
+    def __init__(self, name: str, load: Callable[[], Any]):
+        self.name = name
+        self.load = load
+
+
+def leave(*_: Any) -> Any:
+    sys.exit()
+
+
+def fail(*_: Any) -> Any:
+    raise ValueError("no\x1b[2J\nway")
+
+
+@pytest.mark.parametrize(
+    ("load", "line"),
+    [
+        (leave, "theirs ends the program by sys.exit(None): take that out of its code"),
+        (fail, r"the encoder 'mine' of theirs does not load (ValueError: no\x1b[2J in line"),
+        (lambda: leave, "theirs ends the program by sys.exit(None): take that out of its code"),
+        (lambda: fail, r"the encoder '{}' of theirs does not load (ValueError: no\x1b[2J in line"),
+        (lambda: lambda *_: 3, "theirs:mine gives no Encoder for '{}': mend the entry point, or"),
+    ],
+)
+def test_packages_that_end_the_program_or_are_broken(
+    load: Callable[[], Any], line: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = {
+        registry.GROUP: [Point("mine", load)],
+        registry.SCHEMES_GROUP: [Point("mine", load)],
+    }
+    monkeypatch.setattr(registry, "entry_points", lambda group: points[group])
+    ran = run("encoders", "check", "mine:small")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"avmit: {line.format('mine:small')}")
+    assert ran.err.count("\n") == 1
+    if load in (leave, fail):
+        shown = run("encoders")
+        assert shown.code == 0
+        assert shown.err.startswith(f"avmit: {line.format('mine')}")
+
+
+LEAVING = """
+import sys
+from extraction.custom import Frames, Sound, encoder
+
+@encoder(name="loading", width=3, input=Frames(side=16))
+class Loading:
+    def __init__(self, settings):
+        sys.exit(0)
+
+@encoder(name="preparing", width=3, input=Frames(side=16))
+class Preparing:
+    def __init__(self, settings):
+        pass
+    def prepare(self, frames):
+        sys.exit(0)
+    def __call__(self, frames):
+        return frames.mean((1, 2))
+
+@encoder(name="computing", width=3, input=Frames(side=16))
+def computing(frames):
+    sys.exit(0)
+
+@encoder(name="hearing", width=1, input=Sound(), step_ms=100)
+def hearing(samples):
+    sys.exit(0)
+
+@encoder(name="broken", width=3, input=Frames(side=16))
+def broken(frames):
+    raise KeyError("oh")
+
+@encoder(name="unloadable", width=3, input=Frames(side=16))
+class Unloadable:
+    def __init__(self, settings):
+        raise RuntimeError("no\\nway")
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        (("none", "loading"), "loading ends the program by sys.exit(0): take that out of its code"),
+        (("none", "preparing"), "preparing ends the program by sys.exit(0): take that out of its"),
+        (("none", "computing"), "computing ends the program by sys.exit(0): take that out of its"),
+        (("hearing", "none"), "hearing ends the program by sys.exit(0): take that out of its code"),
+        (
+            ("none", "broken"),
+            "broken fails on a batch (KeyError: 'oh' in line 29 of mine.py): see what "
+            "`avmit encoders check broken` says",
+        ),
+        (
+            ("none", "unloadable"),
+            "unloadable does not load (RuntimeError: no in line 34 of mine.py): mend it, or name",
+        ),
+    ],
+)
+def test_encoders_that_end_the_program_or_fail_at_work(
+    chosen: tuple[str, str], line: str, small_mit: tuple[Path, Path], tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "mine.py").write_text(LEAVING)
+    videos, annotations = small_mit
+    paths = ["--videos", videos, "--annotations", annotations, "--encoder-module", "mine.py"]
+    sides = ["--audio", chosen[0], "--visual", chosen[1]]
+    ran = run("extract", *paths, *sides, "--config", "mine", "--out", "avmit")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"avmit: {line}")
+    assert ran.err.count("\n") == 1
+    assert not (tmp_path / "avmit" / "mine").exists()
 
 
 def test_unknown_names_suggest_those_of_a_module(module: Path) -> None:
