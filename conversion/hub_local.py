@@ -7,9 +7,8 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.checks_manifest import folder_checks, read_manifests
 from conversion.checks_schema import schema_problem
-from conversion.manifest import MISSING, Manifest
+from conversion.manifest import MISSING, Manifest, read_manifests
 from conversion.manifest import NAME as MANIFEST
 from conversion.shard_batches import read_schema
 from conversion.wording import some
@@ -32,18 +31,16 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
     Raises:
         AvmitError: there is no package there, no such config in it, or a check fails.
     """
-    manifests, checks = read_manifests(package)
-    found = [f"{check.where}: {check.found}" for check in checks if not check.ok]
-    names = [*manifests, *(check.where for check in checks if not check.ok)]
+    manifests, problems = read_manifests(package)
+    names = [*manifests, *problems]
     unknown = [name for name in configs or () if name not in names]
     if unknown:
         raise AvmitError(f"no config '{unknown[0]}' in {package}; there are: {', '.join(names)}")
     chosen = {name: m for name, m in manifests.items() if configs is None or name in configs}
-    if configs is not None:
-        found = [problem for problem in found if problem.split(":")[0] in configs]
-    for name, manifest in chosen.items():
-        numbering = folder_checks(package, name, manifest)[1]
-        found += [] if numbering.ok else [f"{name}: {numbering.found}"]
+    found = [
+        f"{name}: {text}" for name, text in problems.items() if configs is None or name in configs
+    ]
+    for manifest in chosen.values():
         found += _shard_problems(package, manifest)
     if found:
         raise AvmitError(

@@ -16,10 +16,9 @@ from avmit import AvmitError
 from conversion.card import NAME as CARD
 from conversion.card import read_card
 from conversion.card_yaml import read_yaml
-from conversion.checks_manifest import read_manifests
 from conversion.hub_errors import Tell, patient
 from conversion.manifest import NAME as MANIFEST
-from conversion.manifest import Manifest
+from conversion.manifest import Manifest, read_manifests
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.whole import write_whole
+from conversion.manifest_problems import EXTRACTION, manifest_problems, numbering_problems
+from conversion.whole import read_regular, write_whole
+from conversion.wording import some
 
 NAME = "manifest.json"
 MISSING = "missing_records.csv"
@@ -17,8 +19,10 @@ BAD = "bad_records.csv"
 """Rated videos whose record was left out: tfrecord_filename, reason."""
 BAD_VIDEOS = "bad_videos.csv"
 """Rated videos that could not be embedded: tfrecord_filename, reason, filename."""
-EXTRACTION = "extraction"
-"""The `kind` of source of a config that was made from videos."""
+LONGEST = 64_000_000
+"""How many bytes of a manifest are read at most."""
+
+_AGAIN = "make or fetch the config again"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Manifest:
     @property
     def extracted(self) -> bool:
         """Whether the config was made from videos, not from the published files."""
-        return bool(self.source.get("kind") == EXTRACTION)
+        return bool(self.source["kind"] == EXTRACTION)
 
     @property
     def bad_list(self) -> str:
@@ -83,36 +87,43 @@ class Manifest:
         write_whole(folder / NAME, text.encode("utf-8", errors="backslashreplace"))
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read `folder`/manifest.json.
+def read_manifest(folder: Path, config: str | None = None) -> Manifest:
+    """Read `folder`/manifest.json, which must be that of `config` if one is named.
+
+    All that it says is of the right kind: nobody needs to look again.
 
     Raises:
-        AvmitError: it is missing or not a manifest.
+        AvmitError: it is missing, cannot be read, or is not a manifest.
     """
     path = folder / NAME
     try:
-        return parse_manifest(path.read_bytes())
+        return parse_manifest(read_regular(path, LONGEST), config)
     except FileNotFoundError:
-        raise AvmitError(f"{path} is missing: convert the config again") from None
+        raise AvmitError(f"{path} is missing: {_AGAIN}") from None
+    except OSError as error:
+        reason = f"{path} cannot be read ({error.strerror})" if error.strerror else str(error)
+        raise AvmitError(f"{reason}: {_AGAIN}") from None
     except ValueError as error:
-        raise AvmitError(f"{path} is not a manifest ({error}): convert the config again") from None
+        raise AvmitError(f"{path} is not a manifest ({error}): {_AGAIN}") from None
 
 
-def parse_manifest(text: bytes) -> Manifest:
-    """Return the manifest that a manifest.json says; its values may still be of any kind.
+def parse_manifest(text: bytes, config: str | None = None) -> Manifest:
+    """Return the manifest that a manifest.json says, which must be that of `config` if given.
 
     Raises:
-        ValueError: it is no manifest.
+        ValueError: it is no manifest; the text names up to three reasons in one line.
     """
     try:
         content = json.loads(text.decode("utf-8"))
-        content["splits"] = {
-            split: [Shard(**shard) for shard in shards]
-            for split, shards in content["splits"].items()
-        }
-        return Manifest(**content)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(str(error)) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    problems = list(manifest_problems(content, config)) or list(numbering_problems(content))
+    if problems:
+        raise ValueError(some(problems))
+    splits = {
+        split: [Shard(**shard) for shard in shards] for split, shards in content["splits"].items()
+    }
+    return Manifest(**{**content, "splits": splits})
 
 
 def config_names(package: Path) -> list[str]:
@@ -126,18 +137,45 @@ def read_package(package: Path) -> dict[str, Manifest]:
     """Read the manifests of all configs in a hub package, ratings first, then by name.
 
     Raises:
+        AvmitError: there is no such folder, no config in it, or one with a bad manifest.
+    """
+    manifests = {name: read_manifest(package / name, name) for name in _configs(package)}
+    return _ratings_first(manifests)
+
+
+def read_manifests(package: Path) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """Read the good manifests, as `read_package` does, and say of the others what is wrong.
+
+    Raises:
         AvmitError: there is no such folder, or no config in it.
     """
+    manifests, problems = {}, {}
+    for name in _configs(package):
+        path = package / name / NAME
+        try:
+            manifests[name] = parse_manifest(read_regular(path, LONGEST), name)
+        except OSError as error:
+            problems[name] = error.strerror or str(error)
+        except ValueError as error:
+            problems[name] = str(error)
+    return _ratings_first(manifests), problems
+
+
+def _configs(package: Path) -> list[str]:
     if not package.is_dir():
         raise AvmitError(
             f"no folder {package}: make a package with `avmit convert SOURCE --out {package}`"
         )
-    manifests = {name: read_manifest(package / name) for name in config_names(package)}
-    if not manifests:
+    names = config_names(package)
+    if not names:
         raise AvmitError(
             f"{package} is not an AVMIT package (no config with a {NAME}): "
             f"make one with `avmit convert SOURCE --out {package}`"
         )
+    return names
+
+
+def _ratings_first(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
     return dict(sorted(manifests.items(), key=lambda item: (bool(item[1].dims), item[0])))
 
 

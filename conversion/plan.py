@@ -1,6 +1,5 @@
 """Decide what a conversion builds: which configs, from which records, cut into which shards."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,12 @@ from avmit import AvmitError
 from conversion.annotations import Annotations, Split
 from conversion.embeddings import Dims, OnBadRecord, ShardTask
 from conversion.features import arrow_schema
+from conversion.manifest_problems import CONFIG_NAME
 from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
 from conversion.sources import RecordSet, find_record_sets
 from conversion.tfrecord import BadRecord, read_record
 
 _PROBED_RECORDS = 32
-_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)  # longer ones leave no room in file names
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def check_config_name(name: str) -> None:
     Raises:
         AvmitError: it is a ratings config's, or not a plain name.
     """
-    if name in avmit.RATINGS_CONFIGS or not _NAME.fullmatch(name):
+    if name in avmit.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
         raise AvmitError(
             f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
             f"and not {', '.join(avmit.RATINGS_CONFIGS)}"

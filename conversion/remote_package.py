@@ -11,12 +11,10 @@ from huggingface_hub.hf_api import RepoFile
 import avmit
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.checks_manifest import manifest_problems, numbering_problems
 from conversion.hub_errors import Tell, patient
 from conversion.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
 from conversion.plan import check_config_name
 from conversion.remote_errors import explained
-from conversion.wording import some
 
 RANGE = 16 * 1024 * 1024
 """How many bytes are asked for at a time: what is lost when a run is killed."""
@@ -75,12 +73,9 @@ class RemotePackage:
         try:
             if config not in avmit.RATINGS_CONFIGS:
                 check_config_name(config)
-            manifest = parse_manifest(self.read(path))
-            problems = list(manifest_problems(manifest, config)) or numbering_problems(manifest)
-        except (ValueError, RecursionError) as error:
-            problems = [str(error)]
-        if problems:
-            raise AvmitError(f"{self._name(path)} is malformed ({some(problems)}): {_ASK}")
+            manifest = parse_manifest(self.read(path), config)
+        except ValueError as error:
+            raise AvmitError(f"{self._name(path)} is malformed ({error}): {_ASK}") from None
         for shards in manifest.splits.values():
             for shard in shards:
                 self._check_shard(f"{config}/{shard.file}", shard)

@@ -9,6 +9,8 @@ from rich import progress
 from rich.console import Console
 from rich.text import Text
 
+from conversion.wording import printable
+
 _UNBOUNDED = 100_000  # columns
 
 Advance = Callable[[int, int], None]
@@ -57,6 +59,17 @@ def progress_bar(doing: str, *columns: progress.ProgressColumn) -> Iterator[Adva
             bar.update(task, advance=done, total=total)
 
         yield advance
+
+
+def show(*lines: str) -> None:
+    """Print lines on stdout; what a terminal would obey in others' names is written out."""
+    for line in lines:
+        print(printable(line), flush=True)
+
+
+def cell(text: str) -> Text:
+    """Return others' text for a table: as it is, without markup, on one line."""
+    return Text(printable(text))
 
 
 def table_console() -> Console:

@@ -10,13 +10,13 @@ from datasets import Features
 import avmit
 from conversion.checks import Check
 from conversion.checks_card import card_checks
-from conversion.checks_manifest import folder_checks, package_check, read_manifests
+from conversion.checks_manifest import folder_checks, package_check
 from conversion.checks_ratings import ratings_checks
 from conversion.checks_rows import row_checks
 from conversion.checks_schema import label_names, schema_problem
 from conversion.checks_shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.features import features_of
-from conversion.manifest import Manifest
+from conversion.manifest import Manifest, read_manifests
 from conversion.workers import run_tasks
 
 Progress = Callable[[int, int], None]
@@ -36,9 +36,13 @@ def verify(
     Raises:
         AvmitError: there is no package there.
     """
-    manifests, checks = read_manifests(package)
-    unsound = {check.where for check in checks if not check.ok}
-    checks.insert(0, package_check(package))
+    manifests, bad = read_manifests(package)
+    checks = [package_check(package)]
+    checks += [
+        Check("manifest", name, name not in bad, bad.get(name, "well-formed"))
+        for name in sorted({*manifests, *bad})
+    ]
+    unsound = set(bad)
     examined = _examine_all(package, manifests, progress, workers or os.cpu_count() or 1)
     labels = _labels(examined.get("ratings", []))
     tables: dict[str, dict[str, pa.Table]] = {}

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conversion import verify as verification
 from conversion.checks import Check
-from conversion.terminal import progress_bar, table_console
+from conversion.terminal import cell, progress_bar, show, table_console
 
 
 def verify(
@@ -45,7 +45,7 @@ def verify(
         print(json.dumps(document, indent=2))
     else:
         table_console().print(_table(checks))
-        print(f"{package}: " + (f"{wrong} of {len(checks)} checks fail" if wrong else "all holds"))
+        show(f"{package}: " + (f"{wrong} of {len(checks)} checks fail" if wrong else "all holds"))
     if wrong:
         raise typer.Exit(1)
 
@@ -56,5 +56,5 @@ def _table(checks: Sequence[Check]) -> Table:
         table.add_column(name, overflow="fold")
     for check in checks:
         verdict = Text("ok", "green") if check.ok else Text("FAILS", "bold red")
-        table.add_row(Text(check.name), Text(check.where), verdict, Text(check.found))
+        table.add_row(check.name, cell(check.where), verdict, cell(check.found))
     return table

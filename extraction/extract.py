@@ -170,7 +170,7 @@ def _check_same(
     """Refuse to mix rows of another making into a published config."""
     names = [shard.file for shards in manifest.splits.values() for shard in shards]
     for key, here in source.items():
-        there = manifest.source[key]
+        there = manifest.source.get(key, {})  # an old one may say nothing of it
         if there != here:
             raise AvmitError(
                 f"{published} was made with other {key} ({_difference(there, here)}): "

@@ -175,9 +175,9 @@ def shard(change: dict[str, Any]) -> Callable[[dict[str, Any]], object]:
         (lambda m: m.update(config="../x"), "config is '../x', its folder 'vggish_vgg16'"),
         (lambda m: m.update(format="exe"), "format is 'exe'"),
         (lambda m: m["splits"].update({"../up": []}), "a split has no shards"),
-        (lambda m: m.pop("splits"), "'splits'"),
+        (lambda m: m.pop("splits"), "splits is missing"),
         (lambda m: m.update(source=["kind"]), "source has no kind"),
-        (lambda m: m.update(more=1), "unexpected keyword argument 'more'"),
+        (lambda m: m.update(more=1), "'more' is unknown"),
     ],
     ids=range(15),
 )
@@ -227,7 +227,7 @@ def test_a_shard_that_is_not_there(filled: HubServer, tmp_path: Path, run: Run) 
 def test_a_source_that_makes_no_sense(filled: HubServer, tmp_path: Path, run: Run) -> None:
     edit_manifest(filled, lambda manifest: manifest.update(source={"kind": "tfrecords"}))
     ran = run("prefetch", REPO, "--config", CONFIG)
-    line = f"avmit: {CONFIG} in '{REPO}' has a manifest or shards that make no sense ('name'): "
+    line = f"avmit: {CONFIG}/manifest.json in '{REPO}' is malformed (source has no name, records): "
     assert ran.err == f"{line}{ASK}\n"
     assert contents(tmp_path / "avmit") == {}
 

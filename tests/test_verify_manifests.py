@@ -81,12 +81,11 @@ def test_files_that_the_manifest_does_not_name(copied: Path) -> None:
 def test_a_shard_dropped_with_its_entry(copied: Path) -> None:
     (copied / EMBEDDINGS / TRAIN[0]).unlink()
     edit_manifest(copied, EMBEDDINGS, lambda manifest: manifest["splits"]["train"].pop(0))
-    write_card(copied)
-    (name, where, found), complete = sorted(failures(copied), reverse=True)
-    assert (name, where) == ("numbering", EMBEDDINGS)
-    assert found == f"train shard 0 of 1 is {TRAIN[1]}"
-    assert complete[:2] == ("complete", EMBEDDINGS)
-    assert complete[2].endswith("; and 13 more")
+    found = {name: found for name, where, found in failures(copied) if where == EMBEDDINGS}
+    assert found == {
+        "manifest": f"train shard 0 of 1 is {TRAIN[1]}",
+        "rows": "not checked: manifest or shards are not sound",
+    }
 
 
 def test_folders_and_scripts_that_keep_the_package_from_loading(copied: Path) -> None:

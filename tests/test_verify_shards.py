@@ -159,6 +159,15 @@ def test_a_schema_that_is_not_the_configs(copied: Path, case: str) -> None:
     assert found == [("schema", f"{EMBEDDINGS}/{TRAIN[1]}", text)]
 
 
+def _as_extracted(manifest: Any) -> None:
+    made = {"name": "mine", "weights": "a local file", "weights_sha256": "0" * 64}
+    manifest["source"] = {
+        "kind": "extraction",
+        "encoders": {"audio": made, "visual": made},
+        "libraries": {"numpy": "2"},
+    }
+
+
 def _with_has_audio(table: pa.Table) -> pa.Table:
     features = avmit.embedding_features(128, 512, LABELS)
     features["has_audio"] = datasets.Value("bool")
@@ -167,7 +176,7 @@ def _with_has_audio(table: pa.Table) -> pa.Table:
 
 
 def test_extracted_configs_may_have_a_column_more_in_every_shard(copied: Path) -> None:
-    edit_manifest(copied, EMBEDDINGS, lambda manifest: manifest["source"].update(kind="videos"))
+    edit_manifest(copied, EMBEDDINGS, _as_extracted)
     for file in TRAIN:
         tamper(copied, EMBEDDINGS, file, _with_has_audio)
     assert [failure for failure in failures(copied) if failure[0] == "schema"] == [
@@ -180,7 +189,7 @@ def test_extracted_configs_may_have_a_column_more_in_every_shard(copied: Path) -
 
 
 def test_extracted_configs_have_no_lists_of_their_own(copied: Path) -> None:
-    edit_manifest(copied, EMBEDDINGS, lambda manifest: manifest["source"].update(kind="videos"))
+    edit_manifest(copied, EMBEDDINGS, _as_extracted)
     tamper(
         copied,
         EMBEDDINGS,

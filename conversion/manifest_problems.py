@@ -1,0 +1,196 @@
+"""What a manifest.json may say: everything that is read from one is checked here, once."""
+
+import re
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import avmit
+from conversion.annotations import Split
+from conversion.shards import Compression, Encoding, Format, shard_name
+
+EXTRACTION = "extraction"
+"""The `kind` of source of a config that was made from videos."""
+
+CONFIG_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)
+"""What a config may be called; longer names leave no room in those of files."""
+
+_COLUMNS = ("audio", "visual")
+_WIDEST = 1_000_000  # values of an embedding
+_MOST = 2**63 - 1  # of anything that is counted, as Arrow does
+_DEEPEST = 20  # levels of lists and mappings; ours have five
+_KEYS = ("config", "format", "compression", "source", "splits")
+_SHARD_KEYS = ("file", "rows", "bytes", "sha256", "input_sha256")
+_SOURCE_KEYS = {
+    "csv": ("name", "sha256"),
+    "tfrecords": ("name", "records"),
+    EXTRACTION: ("encoders", "libraries"),
+}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE = re.compile(r"\w[\w.-]*")
+
+_LONGEST = 80
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = _LONGEST
+
+
+def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
+    """Say what in the JSON of a manifest is not of the right kind, each in a short line.
+
+    `folder` is the config that it must be of, None for any.
+    The shards' numbering is looked at by `numbering_problems`, which needs the right kinds.
+    """
+    if _depth(content) > _DEEPEST:
+        yield "it is nested too deeply"
+        return
+    problem = _keys_problem(content, _KEYS, ("dims", "missing_records", "bad_records"))
+    if problem:
+        yield problem
+        return
+    config = content["config"]
+    if folder is not None and config != folder:
+        yield f"config is {_brief(config)}, its folder {_brief(folder)}"
+        return
+    if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
+        yield f"config is {_brief(config)}"
+        return
+    if content["format"] not in get_args(Format):
+        yield f"format is {_brief(content['format'])}"
+    if content["compression"] not in get_args(Compression):
+        yield f"compression is {_brief(content['compression'])}"
+    for name in ("missing_records", "bad_records"):
+        if not _count(content.get(name, 0)):
+            yield f"{name} is {_brief(content[name])}"
+    dims = content.get("dims", {})
+    if not isinstance(dims, dict) or not all(
+        name in _COLUMNS and _count(width) and 0 < width <= _WIDEST for name, width in dims.items()
+    ):
+        yield f"dims are {_brief(dims)}"
+        return
+    if bool(dims) == (config in avmit.RATINGS_CONFIGS):
+        yield "ratings have dims" if dims else "dims are empty"
+    yield from _source_problems(content["source"], dims)
+    yield from _split_problems(content["splits"], dims)
+
+
+def numbering_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Name the shards that are not called as their place among the others says."""
+    encoding = Encoding(content["format"])
+    for split, shards in content["splits"].items():
+        for index, shard in enumerate(shards):
+            if shard["file"] != shard_name(split, index, len(shards), encoding):
+                yield f"{split} shard {index} of {len(shards)} is {shard['file']}"
+
+
+def _source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    kind = source.get("kind") if isinstance(source, dict) else None
+    if not isinstance(kind, str):
+        yield "source has no kind"
+        return
+    if kind not in (("tfrecords", EXTRACTION) if dims else ("csv",)):
+        yield f"source is of the kind {_brief(kind)}"
+        return
+    lacking = [name for name in _SOURCE_KEYS[kind] if name not in source]
+    if lacking:
+        yield f"source has no {', '.join(lacking)}"
+        return
+    for name in ("name", "archive", "sha256", "md5"):
+        if not isinstance(source.get(name, ""), str):
+            yield f"{name} of source is {_brief(source[name])}"
+    for name in ("records", "strays"):
+        if not _count(source.get(name, 0)):
+            yield f"{name} of source is {_brief(source[name])}"
+    for name in ("record", "libraries", "settings"):
+        if not _facts(source.get(name, {})):
+            yield f"{name} of source is {_brief(source[name])}"
+    if kind == EXTRACTION:
+        yield from _encoder_problems(source["encoders"], dims)
+
+
+def _encoder_problems(encoders: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    if not isinstance(encoders, dict) or encoders.keys() != dims.keys():
+        yield f"encoders are {_brief(encoders)}"
+        return
+    for column, encoder in encoders.items():
+        for name in ("name", "weights", "weights_sha256"):
+            if not isinstance(encoder, dict) or not isinstance(encoder.get(name), str):
+                yield f"the {column} encoder has no {name}"
+
+
+def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    if not isinstance(splits, dict) or not all(isinstance(s, list) for s in splits.values()):
+        yield f"splits are {_brief(splits)}"
+        return
+    if not splits or not all(splits.values()):
+        yield "a split has no shards"
+    for split, shards in splits.items():
+        if split not in get_args(Split):
+            yield f"a split is called {_brief(split)}"
+        for shard in shards:
+            yield from _shard_problems(shard, dims)
+    if dims and all(
+        isinstance(shard, dict) and shard.get("rows") == 0
+        for shards in splits.values()
+        for shard in shards
+    ):
+        yield "it has no rows"
+
+
+def _shard_problems(shard: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    problem = _keys_problem(shard, _SHARD_KEYS, ("timesteps",))
+    if problem:
+        yield f"of a shard {problem}"
+        return
+    file = shard["file"]
+    if not isinstance(file, str) or not _FILE.fullmatch(file):
+        yield f"a shard's file is {_brief(file)}"
+        return
+    file = file if len(file) <= _LONGEST else _brief(file)
+    for name in ("rows", "bytes"):
+        if not _count(shard[name]):
+            yield f"{file}: {name} is {_brief(shard[name])}"
+    if not isinstance(shard["sha256"], str) or not _SHA256.fullmatch(shard["sha256"]):
+        yield f"{file}: sha256 is {_brief(shard['sha256'])}"
+    if not isinstance(shard["input_sha256"], str):
+        yield f"{file}: input_sha256 is {_brief(shard['input_sha256'])}"
+    timesteps = shard.get("timesteps", {})
+    if not isinstance(timesteps, dict) or (shard["rows"] and timesteps.keys() != dims.keys()):
+        yield f"{file}: timesteps are {_brief(timesteps)}"
+        return
+    for name, found in timesteps.items():
+        whole = isinstance(found, list) and len(found) == 2 and all(map(_count, found))
+        if not whole or found[0] > found[1]:
+            yield f"{file}: timesteps of {_brief(name)[1:-1]} are {_brief(found)}"
+
+
+def _keys_problem(value: Any, keys: Sequence[str], optional: Sequence[str]) -> str:
+    """Say which of `keys` a mapping lacks, or what it has beyond them; nothing if all is right."""
+    if not isinstance(value, dict):
+        return f"{_brief(value)} is no mapping"
+    if lacking := [key for key in keys if key not in value]:
+        return f"{', '.join(lacking)} is missing"
+    unknown = [key for key in value if key not in (*keys, *optional)]
+    return f"{_brief(unknown[0])} is unknown" if unknown else ""
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+
+
+def _facts(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(fact, str | int | float) for fact in value.values()
+    )
+
+
+def _depth(value: Any, deepest: int = _DEEPEST) -> int:
+    """Return how deep lists and mappings are nested, counted up to one more than `deepest`."""
+    if not isinstance(value, dict | list) or deepest < 0:
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max((_depth(item, deepest - 1) for item in inner), default=0)
+
+
+def _brief(value: Any) -> str:
+    text = _BRIEF.repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
