@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from datasets import Features
 
 import avmit
+from avmit import AvmitError
 from conversion.features import arrow_schema, features_of
 from conversion.manifest import Manifest
+from conversion.shard_batches import read_schema
 
 _PUBLISHED = ("csv", "tfrecords")
 """Kinds of source whose configs have no columns of their own, as extracted ones may."""
@@ -51,6 +54,21 @@ def schema_problem(
             return "its label names are not the sorted AVMIT labels of the ratings"
         return "its metadata describes other features than its columns"
     return "" if schema.equals(first) else "not the schema of the config's first shard"
+
+
+def check_schemas(folder: Path, manifest: Manifest) -> None:
+    """Refuse a config, in `folder`, whose shards do not all have the columns of their config.
+
+    Raises:
+        AvmitError: a shard cannot be read, or has other columns.
+    """
+    first = None
+    for shard in (shard for shards in manifest.splits.values() for shard in shards):
+        schema = read_schema(folder / shard.file)
+        first = first or schema
+        problem = schema_problem(schema, manifest, None, first)
+        if problem:
+            raise AvmitError(f"{folder / shard.file}: {problem}: make or fetch the config again")
 
 
 def _expected(manifest: Manifest, labels: Sequence[str]) -> Features:

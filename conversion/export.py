@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.checks_schema import label_names
+from conversion.checks_schema import check_schemas, label_names
 from conversion.manifest import Manifest, Shard, read_package
-from conversion.shard_batches import count_nulls, matrices, read_batches, read_schema
+from conversion.shard_batches import matrices, read_batches, read_rows, read_schema
 from conversion.sources import SUFFIX
 from conversion.staging import is_intact, remove_made
 from conversion.tfrecord import Record, write_record
@@ -66,6 +66,7 @@ def export(
             for shard in shards
         ]
         names = [name for _, found in run_tasks(_names, tasks, workers, _ignore) for name in found]
+        check_schemas(package / config, manifest)
         _check_names(names, package / config)
         _check_out(out, names)
         _make_folders(out, names)
@@ -159,7 +160,7 @@ def _make_folders(out: Path, names: Sequence[str]) -> None:
 def _write(task: ShardToExport, advance: Callable[[int], None]) -> int:
     count = 0
     labels = label_names(read_schema(task.path))
-    for batch in read_batches(task.path, _COLUMNS):
+    for batch in read_rows(task.path, _COLUMNS):
         for name, record in _records(batch, task, labels):
             _write_file(task.out / name, write_record(record), task.work)
         count += batch.num_rows
@@ -170,14 +171,6 @@ def _write(task: ShardToExport, advance: Callable[[int], None]) -> int:
 def _records(
     batch: pa.RecordBatch, task: ShardToExport, labels: Sequence[str]
 ) -> Iterator[tuple[str, Record]]:
-    if any(map(count_nulls, batch.columns)):
-        raise AvmitError(f"{task.path} has nulls, which no record has: convert the config again")
-    for name, width in task.dims.items():
-        if batch.column(name).type != pa.list_(pa.list_(pa.float32(), width)):
-            raise AvmitError(
-                f"{task.path}: {name} is not {width} values wide, as the manifest says: "
-                "convert the config again"
-            )
     audio_offsets, audio = matrices(batch.column("audio"))
     visual_offsets, visual = matrices(batch.column("visual"))
     filenames, indices, names = (batch.column(name).to_pylist() for name in _COLUMNS[:3])

@@ -28,6 +28,18 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
         raise _unreadable(path, error) from error
 
 
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield record batches as `read_batches` does, and refuse nulls, which no row of ours has.
+
+    Raises:
+        AvmitError: as for `read_batches`, or there is a null.
+    """
+    for batch in read_batches(path, columns):
+        if any(map(count_nulls, batch.columns)):
+            raise AvmitError(f"{path} has nulls, which no row has: make or fetch the config again")
+        yield batch
+
+
 def read_schema(path: Path) -> pa.Schema:
     """Return a shard's schema.
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.checks_schema import check_schemas
 from conversion.manifest import Manifest, read_package
-from conversion.shard_batches import matrices, read_batches
+from conversion.shard_batches import matrices, read_rows
 
 KEY = "tfrecord_filename"
 WORST = 10
@@ -120,8 +121,8 @@ def compare(
     """Compare the embeddings of the videos that two configs of a package both have.
 
     Raises:
-        AvmitError: a config is not there or has no embeddings, they have no video in common, or no
-            column of the same width.
+        AvmitError: a config is not there or has no embeddings, they have no video in common, no
+            column of the same width, or a shard is not one of its config.
     """
     manifests = read_package(package)
     a, b = (_manifest(package, manifests, name) for name in (config_a, config_b))
@@ -140,6 +141,8 @@ def compare(
             f"{config_a} and {config_b} have no column to compare ({why}): "
             "name two configs of the same encoders' widths"
         )
+    for manifest in (a, b):
+        check_schemas(package / manifest.config, manifest)
     names_a, names_b = _names(package, a), _names(package, b)
     common = names_a & names_b
     result.only_a, result.only_b = len(names_a - common), len(names_b - common)
@@ -201,7 +204,7 @@ def _names(package: Path, manifest: Manifest) -> set[str]:
     return {
         name
         for path in _shards(package, manifest)
-        for batch in read_batches(path, [KEY])
+        for batch in read_rows(path, [KEY])
         for name in batch.column(0).to_pylist()
     }
 
@@ -231,7 +234,7 @@ def _rows(
     package: Path, manifest: Manifest, common: set[str], columns: Sequence[str]
 ) -> Iterator[tuple[str, _Row]]:
     for path in _shards(package, manifest):
-        for batch in read_batches(path, [KEY, *columns]):
+        for batch in read_rows(path, [KEY, *columns]):
             found = {column: matrices(batch.column(column)) for column in columns}
             for index, name in enumerate(batch.column(KEY).to_pylist()):
                 if name in common:

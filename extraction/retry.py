@@ -9,7 +9,7 @@ import pyarrow as pa
 from avmit import AvmitError
 from conversion.embeddings import ShardResult
 from conversion.manifest import Shard
-from conversion.shard_batches import matrices, read_batches
+from conversion.shard_batches import matrices, read_rows, read_schema
 from conversion.staging import Staging, is_intact
 from extraction.encoder import Sides
 from extraction.items import Matrix
@@ -26,7 +26,7 @@ def retry_shard(
     but for the last bits, since they share a batch with other frames.
 
     Raises:
-        AvmitError: the published shard is damaged.
+        AvmitError: the published shard is damaged, or not of this config.
     """
     path, shard, bad = _published(task, staging)
     failed = {name for name, _ in bad}
@@ -50,6 +50,7 @@ def retry_shard(
 def _published(task: ShardTask, staging: Staging) -> tuple[Path, Shard, list[tuple[str, str]]]:
     for path, shard, bad in staging.candidates(task.path.name, task.names):
         if path.parent == staging.published and is_intact(path, shard):
+            _check_columns(path, task)
             return path, shard, bad
     raise AvmitError(
         f"{staging.published / task.path.name} is not as its manifest says: "
@@ -76,8 +77,16 @@ def _merge(
         yield embedded
 
 
+def _check_columns(path: Path, task: ShardTask) -> None:
+    if not read_schema(path).equals(task.schema):
+        raise AvmitError(
+            f"{path} has other columns than a shard of this config: "
+            "extract all again without --retry-failed"
+        )
+
+
 def _rows(path: Path) -> Iterator[tuple[str, Embedded]]:
-    for batch in read_batches(path):
+    for batch in read_rows(path):
         audio, visual = (_matrices(batch, name) for name in ("audio", "visual"))
         names = batch.column("tfrecord_filename").to_pylist()
         has_audio = batch.column("has_audio").to_pylist()

@@ -20,6 +20,7 @@ import pytest
 from clips import make_clip
 from conftest import Run
 from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
+from verifying import tamper
 
 from avmit import AvmitError
 from conversion.convert import Options as ConvertOptions
@@ -233,6 +234,19 @@ def test_retry_failed_refuses_another_making(run_extract: Extract, tmp_path: Pat
     other = networks.save_yamnet(tmp_path / "other", seed=3)
     with pytest.raises(AvmitError, match=r"made with other encoders \(audio: weights_sha256"):
         run_extract(retry_failed=True, audio_weights=other)
+
+
+def test_retry_failed_refuses_a_shard_of_other_columns(
+    run_extract: Extract, videos: Path, annotations: Path, tmp_path: Path
+) -> None:
+    path = path_of(videos, rows(annotations)[0])
+    path.rename(path.with_suffix(".away"))
+    run_extract(on_bad_video="skip")
+    path.with_suffix(".away").replace(path)
+    shards = read_manifest(tmp_path / "avmit" / "mine").splits["train"]
+    tamper(tmp_path / "avmit", "mine", shards[0].file, lambda t: t.drop_columns(["has_audio"]))
+    with pytest.raises(AvmitError, match="has other columns than a shard of this config: extract"):
+        run_extract(retry_failed=True)
 
 
 def test_published_embeddings_are_not_replaced(
