@@ -191,7 +191,9 @@ def test_what_was_extracted_is_not_replaced_by_records(
     run("convert", small_release, "--tfrecords", named)
     manifest = tmp_path / "avmit" / "mine" / "manifest.json"
     content = json.loads(manifest.read_text())
-    content["source"] = {"kind": "extraction", "encoders": {}, "libraries": {}}
+    encoder = {"name": "mine", "weights": "local", "weights_sha256": "0" * 64}
+    encoders = {"audio": encoder, "visual": encoder}
+    content["source"] = {"kind": "extraction", "encoders": encoders, "libraries": {}}
     manifest.write_text(json.dumps(content))
     before = visible(tmp_path / "avmit")
     ran = run("convert", small_release, "--tfrecords", named)
