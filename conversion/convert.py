@@ -17,7 +17,7 @@ from conversion import embeddings
 from conversion.annotations import Annotations
 from conversion.archives import remove_spills
 from conversion.card import card_text, put_card
-from conversion.embeddings import OnBadRecord, ShardResult, ShardTask
+from conversion.embeddings import OnBadRecord, ShardTask
 from conversion.features import arrow_schema
 from conversion.manifest import (
     BAD,
@@ -29,15 +29,15 @@ from conversion.manifest import (
     sha256_of,
 )
 from conversion.manifest import NAME as MANIFEST
-from conversion.plan import EmbeddingPlan, check_config_name, plan_embeddings
+from conversion.manifest_problems import check_config_name
+from conversion.plan import EmbeddingPlan, plan_embeddings
 from conversion.provenance import read_record_of, source_of
-from conversion.shards import Encoding, ShardWriter, shard_name
+from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
 from conversion.sources import RecordSet
-from conversion.staging import Staging, check_inputs, is_intact
+from conversion.staging import ShardResult, Staging, check_inputs, is_intact
 from conversion.workers import run_tasks
 from conversion.workspace import Workspace, take_over, workspace
 
-DEFAULT_MAX_SHARD_BYTES = 256_000_000
 _SPILLS = "_archives"  # no config's name begins so
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from conversion.annotations import Video
 from conversion.manifest import Shard
-from conversion.shards import BATCH_BYTES, Encoding, ShardWriter
+from conversion.shards import BATCH_BYTES, Encoding, ShardWriter, list_array
 from conversion.sources import Reader
+from conversion.staging import ShardResult
 from conversion.tfrecord import BadRecord, Record, read_record
 
 OnBadRecord = Literal["error", "skip"]
@@ -45,17 +46,6 @@ class ShardTask:
     encoding: Encoding
     batch_rows: int
     on_bad_record: OnBadRecord
-
-
-@dataclass
-class ShardResult:
-    """What became of a task: the shard, or None where bad records stopped it.
-
-    `bad` has (tfrecord_filename, reason).
-    """
-
-    shard: Shard | None
-    bad: list[tuple[str, str]] = field(default_factory=list)
 
 
 def write_shard(task: ShardTask, advance: Callable[[int], None] = lambda rows: None) -> ShardResult:
@@ -221,13 +211,3 @@ class _Embeddings:
         self._used = 0
         self.lengths = []
         return array
-
-
-def list_array(values: npt.NDArray[np.float32], lengths: Sequence[int]) -> pa.ListArray:
-    """View matrices of shapes (length, D), one below the other in `values` (sum of lengths, D), as
-    a list<fixed_size_list<float>[D]>, bit for bit and without a copy.
-    """
-    offsets = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-    return pa.ListArray.from_arrays(pa.array(offsets), rows)

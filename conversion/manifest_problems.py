@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import avmit
+from avmit import AvmitError
 from conversion.annotations import Split
 from conversion.shards import Compression, Encoding, Format, shard_name
 
@@ -71,6 +72,19 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
         yield "ratings have dims" if dims else "dims are empty"
     yield from _source_problems(content["source"], dims)
     yield from _split_problems(content["splits"], dims)
+
+
+def check_config_name(name: str) -> None:
+    """Refuse a name that no embedding config can have.
+
+    Raises:
+        AvmitError: it is a ratings config's, or not a plain name.
+    """
+    if name in avmit.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
+        raise AvmitError(
+            f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
+            f"and not {', '.join(avmit.RATINGS_CONFIGS)}"
+        )
 
 
 def numbering_problems(content: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from avmit import AvmitError
 from conversion.annotations import Annotations, Split
 from conversion.embeddings import Dims, OnBadRecord, ShardTask
 from conversion.features import arrow_schema
-from conversion.manifest_problems import CONFIG_NAME
 from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
 from conversion.sources import RecordSet, find_record_sets
 from conversion.tfrecord import BadRecord, read_record
@@ -130,19 +129,6 @@ def plan_embeddings(
             "named by video_ratings.csv there, or build the ratings alone with --config ratings"
         )
     return [plans[config] for config in sorted(plans)]
-
-
-def check_config_name(name: str) -> None:
-    """Refuse a name that no embedding config can have.
-
-    Raises:
-        AvmitError: it is a ratings config's, or not a plain name.
-    """
-    if name in avmit.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
-        raise AvmitError(
-            f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
-            f"and not {', '.join(avmit.RATINGS_CONFIGS)}"
-        )
 
 
 def _only_set(config: str, path: Path, rated: set[str], work: Path) -> RecordSet:

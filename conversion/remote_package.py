@@ -13,7 +13,7 @@ from avmit import AvmitError
 from conversion.card import NAME as CARD
 from conversion.hub_errors import Tell, patient
 from conversion.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
-from conversion.plan import check_config_name
+from conversion.manifest_problems import check_config_name
 from conversion.remote_errors import explained
 
 RANGE = 16 * 1024 * 1024

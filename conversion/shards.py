@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,6 +22,7 @@ Compression = Literal["none", "lz4", "zstd"]
 BATCH_BYTES = 4 * 1024 * 1024
 """The size that record batches are planned to: what a reader holds, or fetches, at a time."""
 
+DEFAULT_MAX_SHARD_BYTES = 256_000_000
 LEAST_SHARD_BYTES = 10_000
 """The least that a shard may be asked to take: with less, each row is a file."""
 
@@ -147,3 +150,13 @@ def plan_shards(rows: Sequence[_Row], row_bytes: int, max_shard_bytes: int) -> l
 def batch_rows(row_bytes: int) -> int:
     """Return how many rows make a record batch of about BATCH_BYTES; at least one."""
     return max(1, BATCH_BYTES // max(1, row_bytes))
+
+
+def list_array(values: npt.NDArray[np.float32], lengths: Sequence[int]) -> pa.ListArray:
+    """View matrices of shapes (length, D), one below the other in `values` (sum of lengths, D), as
+    a list<fixed_size_list<float>[D]>, bit for bit and without a copy.
+    """
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+    return pa.ListArray.from_arrays(pa.array(offsets), rows)

@@ -13,11 +13,10 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion.embeddings import ShardResult
 from conversion.exchange import bring_back, put_in_place
 from conversion.manifest import (
     BAD,
@@ -38,6 +37,17 @@ _MADE = re.compile(
     r"|\.avmit-[0-9a-f]{16}\.part|[0-9a-f]{64}\.(json|spill)"
 )
 """What runs put into their folders beside manifest and lists."""
+
+
+@dataclass
+class ShardResult:
+    """What became of a task: the shard, or None where bad records stopped it.
+
+    `bad` has (tfrecord_filename, reason).
+    """
+
+    shard: Shard | None
+    bad: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Staging:

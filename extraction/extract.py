@@ -14,7 +14,6 @@ from avmit import AvmitError
 from conversion import annotations as csv_files
 from conversion.annotations import Annotations, Split
 from conversion.card import card_text, put_card
-from conversion.embeddings import ShardResult
 from conversion.features import arrow_schema
 from conversion.manifest import (
     BAD_VIDEOS,
@@ -24,9 +23,9 @@ from conversion.manifest import (
     check_one_format,
     read_manifest,
 )
-from conversion.plan import check_config_name
+from conversion.manifest_problems import check_config_name
 from conversion.shards import batch_rows, plan_shards, shard_name
-from conversion.staging import Staging, check_inputs, check_replaceable, is_intact
+from conversion.staging import ShardResult, Staging, check_inputs, check_replaceable, is_intact
 from conversion.workspace import workspace
 from extraction.encoder import Sides
 from extraction.options import Encoders, Options, choose_encoders, open_sides

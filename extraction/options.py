@@ -4,8 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion.convert import DEFAULT_MAX_SHARD_BYTES
-from conversion.shards import Encoding
+from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction import registry
 from extraction.encoder import Encoder, Side, Sides
 from extraction.settings import Modality, Settings, option, refuse_untaken

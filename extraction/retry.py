@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.embeddings import ShardResult
 from conversion.manifest import Shard
 from conversion.shard_batches import matrices, read_rows, read_schema
-from conversion.staging import Staging, is_intact
+from conversion.staging import ShardResult, Staging, is_intact
 from extraction.encoder import Sides
 from extraction.items import Matrix
 from extraction.pipeline import Embedded, Outcome, embed

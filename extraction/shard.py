@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from avmit import AvmitError
 from conversion.annotations import Video
-from conversion.embeddings import ShardResult, list_array
 from conversion.manifest import Shard
-from conversion.shards import Encoding, ShardWriter
+from conversion.shards import Encoding, ShardWriter, list_array
+from conversion.staging import ShardResult
 from extraction.encoder import Sides
 from extraction.media import BadVideo
 from extraction.pipeline import Embedded, Outcome, embed
