@@ -5,25 +5,47 @@ start only, so one pass copies its records, still compressed each, into a spill 
 output, and they are read from there in whatever order the rows want; memory holds the index alone.
 """
 
+import hashlib
 import json
 import os
+import re
+import stat
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Container, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from isal import igzip, isal_zlib
 
 from avmit import AvmitError
+from conversion.tar_files import BadMember, BadTar, tar_files
 from conversion.tfrecord import MAX_RECORD_BYTES, BadRecord
+from conversion.whole import (
+    PART,
+    READ_AT_ONCE,
+    open_regular,
+    read_regular,
+    read_up_to,
+    whole_file,
+    write_whole,
+)
+from conversion.wording import first_line, printable
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _ZIP_LOCAL_HEADER = struct.Struct("<26xHH")  # PKWARE APPNOTE 4.3.7: lengths of name and extra field
 _ENCRYPTED = 1
+_LONGEST_NAME = 1024
+_MOST_INFLATION = 1032  # of deflate: https://zlib.net/zlib_tech.html
+_DAMAGED = (zipfile.BadZipFile, BadTar, EOFError, zlib.error, isal_zlib.error, igzip.BadGzipFile)
+# zipfile's way to say what it does not know, or did not expect.
+_ODD_ZIP = (NotImplementedError, OverflowError, ValueError, struct.error, RuntimeError)
+_SPILL = re.compile(r"[0-9a-f]{64}\.(json|spill)")
+_MOST_INDEX = 256_000_000  # bytes; ten times that of the published records
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +96,11 @@ class ArchiveReader:
         if max(member.size, member.inflated) > MAX_RECORD_BYTES:
             raise BadRecord(f"takes more than {MAX_RECORD_BYTES:,} bytes")
         if self._opened is None:  # once for the thousands of reads that follow
-            self._opened = os.open(self.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._opened = os.open(self.file, READ_AT_ONCE)
         os.lseek(self._opened, member.offset, os.SEEK_SET)
         if member.local_header:
             _skip_local_header(self._opened)
-        data = os.read(self._opened, member.size)
+        data = read_up_to(self._opened, member.size)
         if len(data) < member.size:
             raise BadRecord("is truncated in its archive")
         if member.method == zipfile.ZIP_STORED:
@@ -102,25 +124,30 @@ def list_members(archive: Path) -> dict[str, Member]:
     """Return the files of a zip or uncompressed tar by name.
 
     Raises:
-        AvmitError: it is not such an archive or is damaged, or a member points outside of it.
+        AvmitError: it cannot be read, is not such an archive or is damaged, or a member is none
+            that a release has.
     """
-    try:
+    with _opened(archive) as file, _explained(archive):
+        size = os.fstat(file.fileno()).st_size
         if archive.name.lower().endswith(".zip"):
-            return dict(_zip_members(archive))
-        with tarfile.open(archive, "r:") as tar:
-            return {
-                name: Member(info.offset_data, info.size) for name, info in _tar_files(archive, tar)
-            }
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-        raise _damaged(archive, error) from error
+            members = dict(_zip_members(archive, file))
+        else:
+            members = dict(_tar_members(archive, file, size))
+        # Members may not overlap either, or a small file would hold any amount of records.
+        ends = (member.offset + member.size for member in members.values())
+        if max(ends, default=0) > size or sum(m.size for m in members.values()) > size:
+            raise BadTar("its members are larger than itself")
+        return members
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[str, Member]]:
-    with zipfile.ZipFile(archive) as opened:
+def _zip_members(archive: Path, file: BinaryIO) -> Iterator[tuple[str, Member]]:
+    with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
             check_member_name(archive, info.filename)
-            if (info.external_attr >> 16) & 0o170000 == 0o120000:
-                raise _points_outside(archive, info.filename, "is a link")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise BadMember(info.filename, "is a link")
+            if info.header_offset < 0:
+                raise zipfile.BadZipFile("a member lies before the archive")
             if not info.is_dir():
                 encrypted = bool(info.flag_bits & _ENCRYPTED)
                 yield (
@@ -136,76 +163,78 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, Member]]:
                 )
 
 
-def _tar_files(archive: Path, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    while (info := tar.next()) is not None:
-        tar.members = []  # type: ignore[attr-defined]  # else every header stays in memory
-        name = info.name.removeprefix("./")
+def _tar_members(
+    archive: Path, file: BinaryIO, size: int, inflation: int = 1
+) -> Iterator[tuple[str, Member]]:
+    """Yield the files of a tar of `size` bytes that may inflate to `inflation` times as many."""
+    # Packed as well as can be, a megabyte holds two million empty files: more work than the records
+    # of a release, each of which takes kilobytes.
+    for member in tar_files(file, size * inflation, 20_000 + size // 64):
+        name = member.name.removeprefix("./")
         check_member_name(archive, name)
-        if info.issym() or info.islnk():
-            raise _points_outside(archive, name, "is a link")
-        if info.isreg():
-            yield name, info
+        yield name, Member(member.offset, member.size)
 
 
 def spill(archive: Path, rated: Container[str], folder: Path) -> "Spill":
     """Copy the records of a compressed tar that `rated` names into a file in `folder`, in one pass.
 
+    `folder` is this run's own, but for what earlier runs left in it.
     A spill that an earlier run finished, of the same archive, is used again.
 
     Raises:
-        AvmitError: the archive is damaged, or a member points outside of it.
+        AvmitError: the archive cannot be read or is damaged, or a member is none that a release
+            has.
     """
-    stat = archive.stat()
-    key = f"{archive.name}-{stat.st_size}-{stat.st_mtime_ns}"
-    data, index = folder / f"{key}.spill", folder / f"{key}.json"
-    earlier = _finished_spill(data, index)
-    if earlier is not None and not any(record_name(name) in rated for name in earlier.others):
-        return earlier
-    folder.mkdir(parents=True, exist_ok=True)
-    index.unlink(missing_ok=True)
-    try:
-        members, others = _copy_records(archive, rated, data)
-    except BaseException:
-        data.unlink(missing_ok=True)
-        raise
-    content = {"members": {name: asdict(m) for name, m in members.items()}, "others": others}
-    temporary = index.with_suffix(".part")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(index)
+    with _opened(archive) as file:
+        found = os.fstat(file.fileno())
+        identity = os.fsencode(archive.resolve()), found.st_size, found.st_mtime_ns
+        key = hashlib.sha256(repr(identity).encode()).hexdigest()
+        data, index = folder / f"{key}.spill", folder / f"{key}.json"
+        earlier = _finished_spill(data, index)
+        if earlier is not None and not any(record_name(name) in rated for name in earlier.others):
+            return earlier
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove(folder, PART)  # of runs that were killed
+        with whole_file(data) as copy, _explained(archive):
+            members, others = _copy_records(archive, file, rated, copy)
+            size = copy.tell()
+    places = {name: (member.offset, member.size) for name, member in members.items()}
+    content = {"bytes": size, "members": places, "others": others}
+    write_whole(index, json.dumps(content).encode())
     return Spill(data, members, others)
 
 
 def remove_spills(folder: Path) -> None:
-    """Drop the spills in `folder`, whose records have all been read; nothing else in it."""
-    for data in folder.glob("*.spill"):
-        data.with_suffix(".json").unlink(missing_ok=True)
-        data.unlink()
+    """Drop what `spill` made in `folder`, whose records have all been read; nothing else in it."""
+    if folder.is_dir():
+        _remove(folder, _SPILL)
+        _remove(folder, PART)
+
+
+def _remove(folder: Path, names: re.Pattern[str]) -> None:
+    for path in list(folder.iterdir()):
+        if names.fullmatch(path.name) and stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
 
 
 def _copy_records(
-    archive: Path, rated: Container[str], target: Path
+    archive: Path, file: BinaryIO, rated: Container[str], copy: BinaryIO
 ) -> tuple[dict[str, Member], list[str]]:
     members: dict[str, Member] = {}
     others: list[str] = []
-    try:
-        with (
-            target.open("wb") as copy,
-            igzip.open(archive, "rb") as stream,
-            tarfile.open(fileobj=stream, mode="r|") as tar,
-        ):
-            for name, info in _tar_files(archive, tar):
-                if record_name(name) not in rated:
-                    others.append(name)
-                    continue
-                members[name] = Member(copy.tell(), info.size)
-                # One too large is refused when it is read: its bytes are not needed.
-                source = tar.extractfile(info)
-                if source is not None and info.size <= MAX_RECORD_BYTES:
-                    copy.write(source.read())
-            copy.flush()
-            os.fsync(copy.fileno())
-    except (tarfile.TarError, EOFError, zlib.error, igzip.BadGzipFile) as error:
-        raise _damaged(archive, error) from error
+    size = os.fstat(file.fileno()).st_size
+    with igzip.open(file, "rb") as stream:
+        for name, member in _tar_members(archive, stream, size, _MOST_INFLATION):
+            if record_name(name) not in rated:
+                others.append(name)
+                continue
+            members[name] = Member(copy.tell(), member.size)
+            # One too large is refused when it is read: its bytes are not needed.
+            if member.size <= MAX_RECORD_BYTES:
+                content = stream.read(member.size)
+                if len(content) < member.size:
+                    raise BadTar("it ends inside a member")
+                copy.write(content)
     return members, others
 
 
@@ -219,13 +248,30 @@ class Spill:
 
 
 def _finished_spill(data: Path, index: Path) -> Spill | None:
-    """Return the spill that an earlier run finished, which then wrote its index."""
+    """Return the spill that an earlier run finished, or None if there is none, or an odd one."""
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        content = json.loads(read_regular(index, _MOST_INDEX))
+        found = data.lstat()
+        size = content["bytes"]
+        members = {name: _spilled(place, size) for name, place in content["members"].items()}
+        others = content["others"]
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            return None
+        if not isinstance(others, list) or not all(isinstance(name, str) for name in others):
+            return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    members = {name: Member(**member) for name, member in content["members"].items()}
-    return Spill(data, members, content["others"])
+    return Spill(data, members, others)
+
+
+def _spilled(place: Any, end: Any) -> Member:
+    """Return a member at a place that an index gives, if it can be there."""
+    offset, size = place
+    if not type(offset) is type(size) is type(end) is int or min(offset, size) < 0:
+        raise TypeError
+    if size <= MAX_RECORD_BYTES and offset + size > end:
+        raise ValueError
+    return Member(offset, size)
 
 
 def record_name(member: str) -> str:
@@ -234,29 +280,52 @@ def record_name(member: str) -> str:
 
 
 def check_member_name(archive: Path, name: str) -> None:
-    """Refuse a member whose name leads out of its archive.
+    """Refuse a member whose name leads out of its archive, or is too long to be a file's.
 
     Raises:
-        AvmitError: the name is absolute or contains `..`.
+        AvmitError: the name is absolute, contains `..` or has more than 1,024 characters.
     """
+    if len(name) > _LONGEST_NAME:
+        raise _of_no_release(archive, f"{name[:60]}...", f"has a name of {len(name):,} characters")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts[:1] and path.parts[0].endswith(":")):
-        raise _points_outside(archive, name, "leads outside")
+        raise _of_no_release(archive, name, "leads outside")
 
 
-def _points_outside(archive: Path, name: str, how: str) -> AvmitError:
+@contextmanager
+def _opened(archive: Path) -> Iterator[BinaryIO]:
+    try:
+        file = open_regular(archive)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})" if error.strerror else "is no regular file"
+        raise AvmitError(f"{archive} {what}: put the archive itself there") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _explained(archive: Path) -> Iterator[None]:
+    """Say in one line what is wrong with an archive that is read in the block."""
+    try:
+        yield
+    except BadMember as error:
+        raise _of_no_release(archive, *error.args) from None
+    except (*_DAMAGED, *_ODD_ZIP) as error:  # type: ignore[misc]  # an untyped stub
+        raise AvmitError(
+            f"{archive} is damaged or not complete ({printable(first_line(error))}): fetch it again"
+        ) from error
+
+
+def _of_no_release(archive: Path, name: str, what: str) -> AvmitError:
     return AvmitError(
-        f"{archive}: member '{name}' {how}, which no file of the release does: fetch it again"
+        f"{archive}: member '{printable(name)}' {what}, which no file of the release does: "
+        "fetch it again"
     )
-
-
-def _damaged(archive: Path, error: Exception) -> AvmitError:
-    return AvmitError(f"{archive} is damaged or not complete ({error}): fetch it again")
 
 
 def _skip_local_header(archive: int) -> None:
     """Go on to a zip member's data; the lengths before it may differ from the index's."""
-    header = os.read(archive, _ZIP_LOCAL_HEADER.size)
+    header = read_up_to(archive, _ZIP_LOCAL_HEADER.size)
     if not header.startswith(b"PK\x03\x04") or len(header) < _ZIP_LOCAL_HEADER.size:
         raise BadRecord("has a damaged header in its archive")
     os.lseek(archive, sum(_ZIP_LOCAL_HEADER.unpack(header)), os.SEEK_CUR)

@@ -1,11 +1,13 @@
 """Find the sets of records in a release as downloaded, and read records from where they lie."""
 
 import os
-from collections.abc import Container, Iterator
+import stat
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from avmit import AvmitError
 from conversion.archives import (
     ArchiveReader,
     Member,
@@ -16,8 +18,12 @@ from conversion.archives import (
     spill,
 )
 from conversion.tfrecord import MAX_RECORD_BYTES, BadRecord
+from conversion.visible_files import visible_files
+from conversion.whole import READ_AT_ONCE, read_up_to
+from conversion.wording import some
 
 SUFFIX = ".tfrecord"
+_MOST_SETS = 100
 
 
 class Reader(Protocol):
@@ -44,15 +50,14 @@ class FolderReader:
     def read(self, name: str) -> bytes:
         """Return the bytes of the file `name` below the root."""
         # os.open is a third faster than open() on files this small, of which there are 57,177.
-        descriptor = os.open(f"{self.root}/{name}", os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(f"{self.root}/{name}", READ_AT_ONCE)
         try:
-            size = os.fstat(descriptor).st_size
-            if size > MAX_RECORD_BYTES:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise BadRecord("is no regular file")
+            if found.st_size > MAX_RECORD_BYTES:
                 raise BadRecord(f"is larger than {MAX_RECORD_BYTES:,} bytes")
-            data = os.read(descriptor, size)
-            while len(data) < size and (more := os.read(descriptor, size - len(data))):
-                data += more
-            return data
+            return read_up_to(descriptor, found.st_size)
         finally:
             os.close(descriptor)
 
@@ -85,14 +90,14 @@ def find_record_sets(source: Path, rated: Container[str], work: Path) -> list[Re
     tars are spilled into the folder `work`.
 
     Raises:
-        AvmitError: an archive is damaged, or a member of one points outside of it.
+        AvmitError: an archive is damaged or no regular file, or has a member that no release has;
+            or there are more than a hundred sets.
     """
-    if source.is_file():
-        return _sets_in_archive(source, rated, work) if is_archive(source) else []
     files: list[str] = []
     archives: list[Path] = []
-    for path in _files(source):
-        if path.endswith(SUFFIX):
+    alone = source.exists() and not source.is_dir()
+    for path in [str(source)] if alone else visible_files(source):
+        if path.endswith(SUFFIX) and not alone:
             files.append(path)
         elif is_archive(Path(path)):
             archives.append(Path(path))
@@ -101,7 +106,13 @@ def find_record_sets(source: Path, rated: Container[str], work: Path) -> list[Re
         sets.append(RecordSet(Path(root), FolderReader(root), None, names, strays))
     for archive in archives:
         sets += _sets_in_archive(archive, rated, work)
-    return sorted(sets, key=lambda found: found.path)
+    sets.sort(key=lambda found: found.path)
+    if len(sets) > _MOST_SETS:
+        found = some([str(records.path) for records in sets])
+        raise AvmitError(
+            f"{len(sets):,} record sets in {source} ({found}): leave those that are meant"
+        )
+    return sets
 
 
 def _sets_in_archive(archive: Path, rated: Container[str], work: Path) -> list[RecordSet]:
@@ -136,15 +147,30 @@ def _group(paths: list[str], rated: Container[str]) -> dict[str, tuple[set[str],
         else:
             others.append(path)
     strays = dict.fromkeys(names, 0)
+    roots: _Folders = {}
+    for root in names:
+        below = roots
+        for part in root.split("/") if root else []:
+            below = below.setdefault(part, {})
     for path in others:
-        above = [root for root in names if not root or path.startswith(f"{root}/")]
-        if above:
-            strays[max(above, key=len)] += 1
+        above = _deepest_above(path, roots, names)
+        if above is not None:
+            strays[above] += 1
     return {root: (found, strays[root]) for root, found in names.items()}
 
 
-def _files(source: Path) -> Iterator[str]:
-    for folder, subfolders, files in os.walk(source):
-        # What a run keeps beside its output is never input.
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (os.path.join(folder, name) for name in sorted(files))  # noqa: PTH118 - fast
+_Folders = dict[str, "_Folders"]
+
+
+def _deepest_above(path: str, roots: _Folders, names: Container[str]) -> str | None:
+    """Return the deepest of `names` that a path lies below; `roots` are these, part by part."""
+    deepest = "" if "" in names else None
+    length = 0
+    for part in path.split("/")[:-1]:
+        if part not in roots:
+            break
+        roots = roots[part]
+        length += len(part) + 1
+        if path[: length - 1] in names:
+            deepest = path[: length - 1]
+    return deepest

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -9,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+PART = re.compile(r"\.avmit-[0-9a-f]{16}\.part")
+"""The names of files that `new_file` makes."""
+
 _BINARY = getattr(os, "O_BINARY", 0)
+READ_AT_ONCE = os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0)
+"""Flags for `os.open` that never wait for somebody to write to a pipe."""
+
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -75,11 +82,29 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or has more than `most` bytes.
     """
-    descriptor = os.open(path, os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{path} is no regular file")
-        if most is not None and found.st_size > most:
-            raise OSError(f"{path} has {found.st_size:,} bytes, more than {most:,}")
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(f"{path} has {size:,} bytes, more than {most:,}")
         return file.read()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read, without waiting for what a pipe or device may send.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, READ_AT_ONCE)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no regular file")
+    return open(descriptor, "rb")  # noqa: PTH123 - a descriptor
+
+
+def read_up_to(descriptor: int, size: int) -> bytes:
+    """Return the next `size` bytes of a file, fewer only where it ends before."""
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more  # some network file systems give less than they are asked for
+    return data
