@@ -1,6 +1,7 @@
 """The three annotation files of a release and the rules that their rows keep."""
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,6 +11,8 @@ import pyarrow as pa
 
 from avmit import AvmitError, ratings_features
 from conversion.plain_csv import read_plain_csv
+from conversion.visible_files import visible_files
+from conversion.whole import read_regular
 
 FILES = {
     "raw_ratings": "raw_video_ratings.csv",
@@ -80,13 +83,13 @@ class Annotations:
 def find_files(source: Path) -> dict[str, Path]:
     """Find the three annotation files anywhere below `source`, by config name.
 
-    Copies are welcome as long as they are the same.
+    Copies are welcome as long as they are the same; those in hidden folders do not count.
 
     Raises:
-        AvmitError: one is missing, or two of one name differ.
+        AvmitError: one is missing, cannot be read, or differs from another of its name.
     """
     found: dict[str, Path] = {}
-    tables = [path for path in source.rglob("*.csv") if path.is_file()]
+    tables = [Path(path) for path in visible_files(source) if path.endswith(".csv")]
     for config, name in FILES.items():
         paths = sorted(path for path in tables if path.name == name)
         if not paths:
@@ -94,7 +97,7 @@ def find_files(source: Path) -> dict[str, Path]:
                 f"no {name} in {source}: put the release's three CSV files anywhere in that folder"
             )
         for other in paths[1:]:
-            if other.read_bytes() != paths[0].read_bytes():
+            if _content(other) != _content(paths[0]):
                 raise AvmitError(f"{paths[0]} and {other} differ: keep the one that is meant")
         found[config] = paths[0]
     return found
@@ -104,11 +107,12 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
     """Read the annotation files that `find_files` found.
 
     Raises:
-        AvmitError: a file lacks a column or has a bad row; the text names file and row.
+        AvmitError: a file cannot be read, lacks a column, has one twice or has a bad row; the text
+            names file and row.
     """
     raw_ratings = _raw_ratings(files["raw_ratings"])
     ratings = _ratings(files["ratings"])
-    test_set = _unique((_test_video(row), row) for row in _rows(files["test_set"], TestVideo))
+    test_set = _test_set(files["test_set"])
     rated = {video.tfrecord_filename: video for video in ratings}
     for test_video, row in test_set:
         video = rated.get(test_video.tfrecord_filename)
@@ -131,17 +135,19 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
 
 def _raw_ratings(file: Path) -> pa.Table:
     schema = ratings_features("raw_ratings").arrow_schema.remove_metadata()
-    table = read_plain_csv(file, schema.names)
+    data = _content(file)
+    table = read_plain_csv(data, schema.names)
     if table is not None and _are_whole(table["rating"], _RATING):
         return table.cast(schema)
-    rows = [asdict(_raw_rating(row)) for row in _rows(file, RawRating)]
+    rows = [asdict(_raw_rating(row)) for row in _rows(file, data, RawRating)]
     return pa.Table.from_pylist(rows, schema)
 
 
 def _ratings(file: Path) -> list[Video]:
     """Read the rated videos by column, or, if any rule is not kept, by row, to say where."""
     names = [field.name for field in fields(Video)]
-    table = read_plain_csv(file, names)
+    data = _content(file)
+    table = read_plain_csv(data, names)
     if table is not None and all(_are_whole(table[column], _COUNT) for column in _COUNTS):
         columns = {name: table[name].to_pylist() for name in names}
         for column in _COUNTS:
@@ -154,7 +160,20 @@ def _ratings(file: Path) -> list[Video]:
             and all(map(_is_record_name, records))
         ):
             return list(map(Video, *columns.values()))
-    return [video for video, _ in _unique((_video(row), row) for row in _rows(file, Video))]
+    return [video for video, _ in _unique((_video(row), row) for row in _rows(file, data, Video))]
+
+
+def _test_set(file: Path) -> list[tuple[TestVideo, "_Row"]]:
+    rows = _rows(file, _content(file), TestVideo)
+    return _unique((_test_video(row), row) for row in rows)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return read_regular(file, _MOST_BYTES)
+    except OSError as error:
+        what = f"{file} cannot be read ({error.strerror})" if error.strerror else str(error)
+        raise AvmitError(f"{what}: take it from the release again") from None
 
 
 def _are_whole(column: pa.ChunkedArray, allowed: range) -> bool:
@@ -205,12 +224,14 @@ _COUNT = range(1000)  # a bound no number of raters reaches, so that a mangled r
 _COUNTS = ("r1", "r2", "r3")
 _FEWEST_RATINGS = 3
 _RATING = range(1, 4)
+_MOST_BYTES = 256_000_000
+"""Ten times the largest file of the release, and what every machine can hold."""
 
 
-def _rows(file: Path, kind: type) -> Iterator[_Row]:
+def _rows(file: Path, data: bytes, kind: type) -> Iterator[_Row]:
     wanted = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines, strict=True)
             header = next(reader, [])
             missing = [column for column in wanted if column not in header]
@@ -218,6 +239,12 @@ def _rows(file: Path, kind: type) -> Iterator[_Row]:
                 raise AvmitError(
                     f"{file}, row 1: no column {', '.join(missing)}; it has "
                     f"{', '.join(header) or 'none'}: take the file from the release again"
+                )
+            twice = [column for column in wanted if header.count(column) > 1]
+            if twice:
+                raise AvmitError(
+                    f"{file}, row 1: column {', '.join(twice)} stands there more than once: "
+                    "take the file from the release again"
                 )
             columns = {name: index for index, name in enumerate(header)}
             for fields in reader:

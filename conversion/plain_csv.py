@@ -2,21 +2,19 @@
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 
-def read_plain_csv(file: Path, columns: Sequence[str]) -> pa.Table | None:
-    """Return `columns` of a file as strings, one chunk each; None if it is not plain.
+def read_plain_csv(data: bytes, columns: Sequence[str]) -> pa.Table | None:
+    """Return `columns` of a file's content as strings, one chunk each; None if it is not plain.
 
     Plain means that nobody can read it in two ways: UTF-8, no quotes, unbroken line ends, different
     column names, among them `columns`, as many fields in every row, no empty one in `columns`.
     Python's `csv` reads such a file to the same strings, and says what is wrong with any other.
     """
-    data = file.read_bytes()
     try:
         data.decode()
     except UnicodeDecodeError:

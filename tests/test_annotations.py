@@ -1,6 +1,7 @@
 """The rules that the three CSV files keep; an error names the file and the row."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,53 @@ def test_missing_columns(source: Path) -> None:
         f"{path}, row 1: no column MIT_label, rating; "
         f"it has filename, AVMIT_label, MIT, video_location, score: {AGAIN}"
     )
+
+
+@pytest.mark.parametrize("name", ["raw_video_ratings.csv", "video_ratings.csv", "test_set.csv"])
+def test_a_column_that_stands_twice(source: Path, name: str) -> None:
+    path = source / name
+    lines = path.read_text(encoding="utf-8").splitlines()
+    more = ["MIT_label,odd,odd,filename", *["other,1,2,x.mp4"] * (len(lines) - 1)]
+    text = "".join(f"{line},{added}\n" for line, added in zip(lines, more, strict=True))
+    path.write_text(text, encoding="utf-8")
+    assert error(source) == (
+        f"{path}, row 1: column filename, MIT_label stands there more than once: {AGAIN}"
+    )
+
+
+def test_a_further_column_may_stand_twice(source: Path) -> None:
+    path = source / "test_set.csv"
+    before = read_annotations(find_files(source)).test_set
+    header, row = path.read_text(encoding="utf-8").splitlines()
+    path.write_text(f"{header},,,odd,odd\n{row},1,2,3,4\n", encoding="utf-8")
+    assert read_annotations(find_files(source)).test_set == before
+
+
+def test_copies_that_editors_keep_do_not_count(source: Path) -> None:
+    hidden = source / ".ipynb_checkpoints"
+    hidden.mkdir()
+    (hidden / "video_ratings.csv").write_text("another", encoding="utf-8")
+    assert len(read_annotations(find_files(source)).ratings) == 3
+
+
+@pytest.mark.parametrize("name", ["raw_video_ratings.csv", "video_ratings.csv", "test_set.csv"])
+@pytest.mark.parametrize("what", ["a pipe", "a device", "too large", "a link to nothing"])
+def test_what_no_table_can_be(source: Path, name: str, what: str) -> None:
+    path = source / name
+    path.unlink()
+    reason = f"{path} is no regular file"
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a device":
+        path.symlink_to("/dev/zero")
+    elif what == "a link to nothing":
+        path.symlink_to("nothing")
+        reason = f"{path} cannot be read (No such file or directory)"
+    else:
+        with path.open("wb") as file:
+            file.truncate(256_000_001)
+        reason = f"{path} has 256,000,001 bytes, more than 256,000,000"
+    assert error(source) == f"{reason}: take it from the release again"
 
 
 def test_an_empty_file(source: Path) -> None:
