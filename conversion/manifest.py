@@ -22,7 +22,7 @@ BAD_VIDEOS = "bad_videos.csv"
 LONGEST = 64_000_000
 """How many bytes of a manifest are read at most."""
 
-_AGAIN = "make or fetch the config again"
+_AGAIN = "move the folder away and make or fetch the config again"
 
 
 @dataclass(frozen=True)

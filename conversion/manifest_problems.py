@@ -14,7 +14,9 @@ EXTRACTION = "extraction"
 """The `kind` of source of a config that was made from videos."""
 
 CONFIG_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)
-"""What a config may be called; longer names leave no room in those of files."""
+"""What a new config may be called; longer names leave no room in those of files."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")  # older ones may be longer, and of any script
 
 _COLUMNS = ("audio", "visual")
 _WIDEST = 1_000_000  # values of an embedding
@@ -52,7 +54,7 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
     if folder is not None and config != folder:
         yield f"config is {_brief(config)}, its folder {_brief(folder)}"
         return
-    if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
+    if not isinstance(config, str) or not _NAME.fullmatch(config):
         yield f"config is {_brief(config)}"
         return
     if content["format"] not in get_args(Format):

@@ -125,7 +125,7 @@ def test_what_a_manifest_may_not_say(copied: Path, run: Run, case: str) -> None:
         ran = run(*(part.format(copied) for part in COMMANDS[name]))
         assert (ran.code, ran.out) == (1, ""), name
         assert ran.err.startswith(line), name
-        assert ran.err.endswith(": make or fetch the config again\n"), name
+        assert ran.err.endswith(": move the folder away and make or fetch the config again\n"), name
         assert ran.err.count("\n") == 1, name
     found = {name: found for name, where, found in failures(copied) if where == EMBEDDINGS}
     assert found["manifest"].startswith(text)
@@ -184,6 +184,14 @@ def test_a_manifest_without_what_may_be_left_out(copied: Path) -> None:
     edit_manifest(copied, EMBEDDINGS, older)
     edit_manifest(copied, "ratings", lambda m: m.pop("dims"))
     edit_manifest(copied, "ratings", lambda m: m["splits"]["train"][0].pop("timesteps"))
+    assert failures(copied) == []
+
+
+def test_a_config_of_a_longer_name_in_another_script(copied: Path, run: Run) -> None:
+    name = "m" + "é" * 110
+    (copied / EMBEDDINGS).rename(copied / name)
+    edit_manifest(copied, name, lambda m: m.update(config=name))
+    assert run("card", copied).code == 0
     assert failures(copied) == []
 
 
