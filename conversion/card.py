@@ -16,10 +16,12 @@ from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features, read_features
 from conversion.manifest import Manifest, config_names, read_manifest, read_package
-from conversion.whole import write_whole
+from conversion.whole import read_regular, write_whole
 from conversion.wording import format_bytes
 
 NAME = "README.md"
+LONGEST = 16_000_000
+"""How many bytes of a card are read at most."""
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
 
 Staged = tuple[Manifest, Path]
@@ -78,7 +80,7 @@ def card_text(
     path = package / NAME
     base = read_card(path) or otherwise
     return merge_cards(
-        base, render_card(manifests, features), str(path), left_behind(base, manifests)
+        base, render_card(manifests, features), str(path), left_behind(base, manifests, str(path))
     )
 
 
@@ -99,12 +101,15 @@ def read_card(path: Path) -> str:
     """Return a card's text as it stands, with its own line ends; none where there is no card.
 
     Raises:
-        AvmitError: it is not text.
+        AvmitError: it is not text, or longer than LONGEST.
     """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_regular(path, LONGEST).decode("utf-8")
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        reason = f"{path} cannot be read ({error.strerror})" if error.strerror else str(error)
+        raise AvmitError(f"{reason}: mend or delete it") from None
     except UnicodeDecodeError:
         raise AvmitError(f"{path} is not UTF-8 text: mend or delete it") from None
 
@@ -157,16 +162,23 @@ def _all_rows(manifest: Manifest) -> int:
     return sum(manifest.rows(split) for split in manifest.splits)
 
 
-def left_behind(card: str, manifests: Mapping[str, Manifest]) -> set[str]:
-    """Name the configs that a card describes as we do, and that are no longer there."""
+def left_behind(card: str, manifests: Mapping[str, Manifest], name: str = NAME) -> set[str]:
+    """Name the configs that a card describes as we do, and that are no longer there.
+
+    `name` is what errors call the card.
+
+    Raises:
+        AvmitError: its YAML cannot be made out.
+    """
     form = r"(?P<config>[^/]+)/(train|test)-\*\.(arrow|parquet)"
     gone = set()
-    for entry in by_config(read_yaml(card).get("configs")):
-        name, files = entry["config_name"], entry.get("data_files")
-        paths = [file.get("path") for file in files or () if isinstance(file, dict)]
+    for entry in by_config(read_yaml(card, name).get("configs")):
+        config, files = entry["config_name"], entry.get("data_files")
+        listed = files if isinstance(files, list) else []
+        paths = [file.get("path") for file in listed if isinstance(file, dict)]
         matches = [re.fullmatch(form, str(path)) for path in paths]
-        if matches and all(match and match["config"] == name for match in matches):
-            gone.add(name)
+        if matches and all(match and match["config"] == config for match in matches):
+            gone.add(config)
     return gone - manifests.keys()
 
 

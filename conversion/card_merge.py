@@ -46,7 +46,9 @@ def merge_cards(old: str, new: str, name: str, gone: Collection[str] = ()) -> st
         "size_categories": _largest(had.get("size_categories"), has["size_categories"]),
     }
     values = {key: values.get(key, had.get(key, value)) for key, value in has.items()}
-    merged = join_card(update_yaml(head, values), _merge_bodies(body, split_card(new)[1], name))
+    merged = join_card(
+        update_yaml(head, values, name), _merge_bodies(body, split_card(new)[1], name)
+    )
     return merged.replace("\n", line_end)
 
 

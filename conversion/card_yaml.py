@@ -7,7 +7,11 @@ from typing import Any
 import yaml
 
 from avmit import AvmitError
+from conversion.wording import printable
 
+_LONGEST = 1_000_000  # characters
+_MOST_VALUES = 50_000
+_DEEPEST = 50
 _HEAD = re.compile(r"\A\ufeff?---[ \t]*\n(.*?\n)??---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -26,10 +30,13 @@ def read_yaml(text: str, name: str = "README.md") -> dict[str, Any]:
     """Return the mapping at the head of a card, empty where it has none.
 
     Raises:
-        AvmitError: it is no YAML mapping.
+        AvmitError: it is no YAML mapping, or one that takes more than a card ever needs.
     """
     head, _ = split_card(text.replace("\r\n", "\n"))
     try:
+        excess = _excess(head)
+        if excess:
+            raise AvmitError(f"{name}: its YAML {excess}: mend it")
         content = yaml.safe_load(head)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
@@ -45,10 +52,11 @@ def by_config(entries: Any) -> list[dict[str, Any]]:
     """Return the entries of a card's `configs` or `dataset_info`, each with its `config_name`.
 
     A card with one config may have the entry itself in place of the list, and may leave the name
-    out, which is then `default`.
+    out, which is then `default`. What is no entry, or has a name that is no text, is left out.
     """
     listed = entries if isinstance(entries, list) else [entries]
-    return [{"config_name": "default", **entry} for entry in listed if isinstance(entry, dict)]
+    named = [{"config_name": "default", **entry} for entry in listed if isinstance(entry, dict)]
+    return [entry for entry in named if isinstance(entry["config_name"], str)]
 
 
 def keep_configs(text: str, configs: Collection[str], name: str = "README.md") -> str:
@@ -64,15 +72,26 @@ def keep_configs(text: str, configs: Collection[str], name: str = "README.md") -
         if key in content
     }
     head, body = split_card(text.replace("\r\n", "\n"))
-    return join_card(update_yaml(head, kept), body)
+    return join_card(update_yaml(head, kept, name), body)
 
 
-def update_yaml(head: str, values: Mapping[str, Any]) -> str:
+def update_yaml(head: str, values: Mapping[str, Any], name: str = "README.md") -> str:
     """Return YAML with the top-level `values` in place of its own; all other text stays as it is.
 
     New keys come last. Text that cannot be kept apart, such as a mapping in one line, is written
-    again whole.
+    again whole. The head must be one that `read_yaml` reads.
+
+    Raises:
+        AvmitError: it has a value that cannot be written again, such as an endless number.
     """
+    try:
+        return _updated(head, values)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise AvmitError(f"{name}: its YAML cannot be written again ({reason}): mend it") from None
+
+
+def _updated(head: str, values: Mapping[str, Any]) -> str:
     content = yaml.safe_load(head) or {}
     wanted = {**content, **values}
     if wanted == content:
@@ -88,6 +107,37 @@ def update_yaml(head: str, values: Mapping[str, Any]) -> str:
     except yaml.YAMLError:
         kept = False  # such as an alias whose anchor is gone
     return text if kept else _dump(wanted)
+
+
+def _excess(head: str) -> str:
+    """Say what in YAML is beyond any use, before it is built and compared; nothing if all is well.
+
+    Aliases count as what they stand for: a few lines of them can mean more than a memory holds.
+    """
+    if len(head) > _LONGEST:
+        return f"has {len(head):,} characters, more than {_LONGEST:,}"
+    count = 0
+    sizes: dict[str, int] = {}
+    opened: list[tuple[str | None, int]] = []
+    for event in yaml.parse(head, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in opened):
+                return f"has a value that holds itself (*{printable(event.anchor)})"
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            count += 1
+            sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            sizes[anchor or ""] = count - before
+        if len(opened) > _DEEPEST:
+            return "is nested too deeply"
+        if count > _MOST_VALUES:
+            return f"means more than {_MOST_VALUES:,} values"
+    return ""
 
 
 def _sections(head: str) -> dict[str, str]:

@@ -8,11 +8,13 @@ from typing import Any
 from datasets import Features
 from huggingface_hub import metadata_load
 
+from avmit import AvmitError
+from conversion.card import NAME as CARD
+from conversion.card import read_card
+from conversion.card_yaml import read_yaml
 from conversion.checks import Check, judged
 from conversion.features import card_features
 from conversion.manifest import Manifest
-
-_CARD = "README.md"
 
 
 def card_checks(
@@ -20,20 +22,26 @@ def card_checks(
 ) -> list[Check]:
     """Check the YAML in README.md; `features` are those of the shards, None where not read."""
     try:
-        content = metadata_load(package / _CARD)
+        read_yaml(read_card(package / CARD), CARD)  # refuses what would take for ever to load
+        content = metadata_load(package / CARD)
+    except AvmitError as error:
+        return [Check("card", CARD, False, str(error))]
     except FileNotFoundError:
-        return [Check("card", _CARD, False, f"missing: write it with `avmit card {package}`")]
+        return [Check("card", CARD, False, f"missing: write it with `avmit card {package}`")]
     except Exception as error:  # YAML from anywhere: the parser's errors have no common base
         reason = " ".join(str(error).split()) or type(error).__name__
-        return [Check("card", _CARD, False, f"cannot be read ({reason})")]
+        return [Check("card", CARD, False, f"cannot be read ({reason})")]
     configs, infos = _by_config(content, "configs"), _by_config(content, "dataset_info")
     if configs is None or infos is None:
         which = "configs" if configs is None else "dataset_info"
-        return [Check("card", _CARD, False, f"its YAML has no list of {which}, each named once")]
+        return [Check("card", CARD, False, f"its YAML has no list of {which}, each named once")]
     names = [f"no config {name}" for name in manifests if name not in configs]
     names += [
         f"config {name} has no sound manifest here" for name in configs if name not in manifests
     ]
+    first = next(iter(configs), None)
+    if first is not None and first not in manifests and names:
+        names.append(f"{first} stands first, and datasets reads all configs as it would read that")
     here = {name: config for name, config in configs.items() if name in manifests}
     default = [name for name, config in configs.items() if config.get("default")]
     files = _files(package)
@@ -59,11 +67,11 @@ def card_checks(
     ]
     several = [f"several: {', '.join(default)}"] if len(default) > 1 else []
     return [
-        judged("card configs", _CARD, names, f"{len(manifests)} configs"),
-        judged("card default", _CARD, several, default[0] if default else "none"),
-        judged("card splits", _CARD, splits, "its files are the shards"),
-        judged("card counts", _CARD, counts, "as in the manifests"),
-        judged("card features", _CARD, columns, "those of the shards"),
+        judged("card configs", CARD, names, f"{len(manifests)} configs"),
+        judged("card default", CARD, several, default[0] if default else "none"),
+        judged("card splits", CARD, splits, "its files are the shards"),
+        judged("card counts", CARD, counts, "as in the manifests"),
+        judged("card features", CARD, columns, "those of the shards"),
     ]
 
 

@@ -36,6 +36,16 @@ CARDS: dict[str, tuple[Callable[[Any], Any], list[tuple[str, str]]]] = {
         lambda card: card["configs"].append({"config_name": "more", "data_files": []}),
         [("card configs", "config more has no sound manifest here")],
     ),
+    "a config of others first": (
+        lambda card: card["configs"].insert(0, {"config_name": "more", "data_files": "x.csv"}),
+        [
+            (
+                "card configs",
+                "config more has no sound manifest here; more stands first, and datasets reads all "
+                "configs as it would read that",
+            )
+        ],
+    ),
     "two defaults": (
         lambda card: [config.update(default=True) for config in card["configs"][:2]],
         [("card default", "several: ratings, raw_ratings")],
@@ -119,9 +129,9 @@ def test_a_pattern_for_several_folders_is_as_good(copied: Path) -> None:
     [
         (None, "missing: write it with `avmit card {package}`"),
         (b"# AVMIT\n", "its YAML has no list of configs, each named once"),
-        (b"---\n- a\n---\n", "cannot be read (repo card metadata block should be a dict)"),
-        (b"---\na: [\n---\n", "cannot be read (while parsing a flow node"),
-        (b"---\n\xff\n---\n", "cannot be read ('utf-8' codec can't decode"),
+        (b"---\n- a\n---\n", "README.md: its YAML is not a mapping of keys to values: mend it"),
+        (b"---\na: [\n---\n", "README.md: its YAML cannot be read (while parsing a flow node"),
+        (b"---\n\xff\n---\n", "{package}/README.md is not UTF-8 text: mend or delete it"),
     ],
 )
 def test_a_card_that_is_none(copied: Path, data: bytes | None, found: str) -> None:
