@@ -13,7 +13,9 @@ The file stands alone: `datasets` < 4 loads it as a script, every version can im
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -47,6 +49,7 @@ EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 (the encoders' own output widths, arXiv 2308.09685)."""
 
 DEFAULT_FOLDER = "avmit"
+_ATTEMPTS = 3
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SCHEMA_BLOCK = 2**16
@@ -115,8 +118,11 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
     in the environment variable AVMIT_HOME, then ./avmit. `config_name` is any folder in it: the
     built-in configs and every other embedding config load the same way.
 
+    Every record batch is checked to be sound before it is handed on: offsets that lead outside of
+    a shard, as damage or malice can leave, are an error and not a crash.
+
     Raises:
-        AvmitError: no package there, no such config or column, or a shard is missing.
+        AvmitError: no package there, no such config or column, or a shard is missing or damaged.
     """
 
     VERSION = datasets.Version(__version__)
@@ -136,9 +142,14 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
         **kwargs: Any,
     ):
         name = config_name or self.DEFAULT_CONFIG_NAME
+        self._listed: dict[str, tuple[str, ...]] = {}
         if data_files is None:
             package = find_package(data_dir)
             data_files = shard_files(package, name, token=kwargs.get("token"))
+            if not isinstance(package, str):
+                for files in data_files.values():
+                    for index, file in enumerate(files):
+                        self._listed[file] = files.origin_metadata[index]
         if name not in self.builder_configs:
             # datasets accepts a name that is not built in only from a builder that has no list.
             self.BUILDER_CONFIGS = []
@@ -153,28 +164,53 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         files = dl_manager.download(self.config.data_files)
+        # A file from the Hub is elsewhere once it is downloaded; `names` keeps where it is from.
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"files": list(paths)})
+            datasets.SplitGenerator(
+                name=split,
+                gen_kwargs={"files": list(paths), "names": list(self.config.data_files[split])},
+            )
             for split, paths in files.items()
         ]
 
-    def _generate_shards(self, files: list[str]) -> Iterator[str]:
+    def _generate_shards(self, files: list[str], names: list[str]) -> Iterator[str]:
         yield from files
 
-    def _generate_tables(self, files: list[str]) -> Iterator[tuple[Any, pa.Table]]:
+    def _generate_tables(
+        self, files: list[str], names: list[str]
+    ) -> Iterator[tuple[Any, pa.Table]]:
         columns = self.config.columns
         for file_index, file in enumerate(files):
+            name = names[file_index]
             # A local shard is mapped, so that the pages of columns not asked for are never read;
             # elsewhere it must be this `open`, which datasets makes read remote files. (It makes
             # `Path.is_file` true of them as well.)
             local = "://" not in file
-            with pa.memory_map(file) if local else open(file, "rb") as source:  # noqa: PTH123
-                for batch_index, batch in enumerate(_read_batches(source, file, columns)):
-                    table = pa.Table.from_batches([batch])
-                    yield (
-                        (file_index, batch_index),
-                        datasets.table.table_cast(table, self.info.features.arrow_schema),
-                    )
+            with _telling_of(name):
+                opened = pa.memory_map(file) if local else open(file, "rb")  # noqa: PTH123, SIM115
+            with opened as source:
+                if name in self._listed and _version(Path(file)) != self._listed[name]:
+                    raise AvmitError(f"{name} was replaced since it was listed: load it again")
+                for batch_index, batch in enumerate(_read_batches(source, name, columns)):
+                    with _telling_of(name):
+                        table = datasets.table.table_cast(
+                            pa.Table.from_batches([batch]), self.info.features.arrow_schema
+                        )
+                    yield (file_index, batch_index), table
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Write the config into the cache of `datasets`, as every builder does.
+
+        Raises:
+            AvmitError: a shard cannot be read.
+        """
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except datasets.exceptions.DatasetGenerationError as error:
+            told = error.__cause__
+            if not isinstance(told, AvmitError):
+                raise
+            raise told from told.__cause__
 
 
 def load(
@@ -201,21 +237,55 @@ def load(
         cache; compressed ones, Parquet and the Hub's go through the cache of `datasets`.
 
     Raises:
-        AvmitError: no package there, no such config, split or column, or a shard is missing.
+        AvmitError: no package there, no such config, split or column, or a shard is missing,
+            damaged or hostile. A stream raises it when it comes to the shard.
     """
     package = find_package(data_dir)
     names = None if columns is None else list(columns)
-    if not streaming and isinstance(package, Path):
-        mapped = _map_local(package, config, split, names)
+    for attempt in range(_ATTEMPTS):
+        # A config is replaced as a whole, by another folder of its name. Where that happens
+        # meanwhile, shards may be gone, or of either folder: they are listed again.
+        before = _identity(package, config)
+        try:
+            loaded = _load(package, config, split, streaming, names)
+        except AvmitError as error:
+            moved = before != _identity(package, config)
+            gone = isinstance(error.__cause__, FileNotFoundError)
+            if attempt == _ATTEMPTS - 1 or not (moved or gone):
+                raise
+        else:
+            if before == _identity(package, config):
+                return loaded
+    raise AvmitError(f"{package} is being replaced: load it again when that is done")
+
+
+def _load(
+    package: Union[Path, str],
+    config: str,
+    split: Optional[str],
+    streaming: bool,
+    columns: Optional[list[str]],
+) -> Any:
+    if not streaming and not isinstance(package, str):
+        mapped = _map_local(package, config, split, columns)
         if mapped is not None:
             return mapped
-    builder = AVMIT(config_name=config, data_dir=str(package), columns=names)
+    builder = AVMIT(config_name=config, data_dir=str(package), columns=columns)
     if split is not None:
         _check_split(split, list(builder.config.data_files), config, streaming)
     if streaming:
         return builder.as_streaming_dataset(split=split)
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
+
+
+def _identity(package: Union[Path, str], config: str) -> Optional[tuple[int, int]]:
+    """Return what tells a config's folder from another that came in its place; None if not here."""
+    try:
+        status = (package / config).stat() if not isinstance(package, str) else None
+    except OSError:
+        return None
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def find_package(data_dir: Optional[Union[str, os.PathLike[str]]] = None) -> Union[Path, str]:
@@ -241,10 +311,11 @@ def shard_files(package: Union[Path, str], config: str, token: Any = None) -> An
     Raises:
         AvmitError: the config is not in the package, or a shard of it is missing.
     """
-    if not isinstance(package, Path):
+    if isinstance(package, str):
         return _hub_shard_files(package, config, token)
     folder = package / config
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    with _telling_of(str(folder)):
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     splits = _by_split(names, str(folder))
     if not splits:
         here = sorted(p.parent.name for p in package.glob("*/*-of-*") if _SHARD.fullmatch(p.name))
@@ -254,9 +325,18 @@ def shard_files(package: Union[Path, str], config: str, token: Any = None) -> An
     for split, shards in splits.items():
         paths = [folder / shard for shard in shards]
         # What datasets names its cache by: a rebuilt shard is never mistaken for the old one.
-        origin = [(str(path.stat().st_mtime_ns), str(path.stat().st_size)) for path in paths]
+        origin = [_version(path) for path in paths]
         files[split] = datasets.data_files.DataFilesList([str(path) for path in paths], origin)
     return datasets.data_files.DataFilesDict(files)
+
+
+def _version(path: Path) -> tuple[str, str]:
+    """Return what tells a shard from another that came in its place: its time and size."""
+    with _telling_of(str(path)):
+        status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise AvmitError(f"{path} is not a file: {_remedy(str(path))}")
+    return str(status.st_mtime_ns), str(status.st_size)
 
 
 def _hub_shard_files(repo_id: str, config: str, token: Any) -> Any:
@@ -304,38 +384,93 @@ def _by_split(names: list[str], where: str) -> dict[str, list[str]]:
 def _read_features(file: str, token: Any = None) -> datasets.Features:
     """Read a shard's features from its schema, which holds the label names too."""
     options = {"token": token} if file.startswith("hf://") else {}
-    fs, path = fsspec.core.url_to_fs(file, **options)
-    # A remote file comes in blocks, by default of 5 MiB; the schema is much smaller.
-    with fs.open(path, "rb", block_size=_SCHEMA_BLOCK) as source:
-        if file.endswith(".parquet"):
-            schema = pq.read_schema(source)
-        else:
-            schema = pa.ipc.open_stream(source).schema
-    return datasets.Features.from_arrow_schema(schema)
+    with _telling_of(file):
+        fs, path = fsspec.core.url_to_fs(file, **options)
+        # A remote file comes in blocks, by default of 5 MiB; the schema is much smaller.
+        with fs.open(path, "rb", block_size=_SCHEMA_BLOCK) as source:
+            if file.endswith(".parquet"):
+                schema = pq.read_schema(source)
+            else:
+                schema = pa.ipc.open_stream(source).schema
+        _check_names(schema, file)
+        return datasets.Features.from_arrow_schema(schema)
+
+
+def _check_names(schema: pa.Schema, file: str) -> None:
+    if len(set(schema.names)) < len(schema.names):
+        raise AvmitError(f"{file} has two columns of one name: {_remedy(file)}")
 
 
 def _read_batches(source: Any, file: str, columns: Optional[list[str]]) -> Iterator[pa.RecordBatch]:
+    """Yield the record batches of a shard that is open, sound ones only."""
+    batches = _batches(source, file, columns)
+    while True:
+        with _telling_of(file):
+            batch = next(batches, None)
+            if batch is not None:
+                # Offsets are followed without a look, so these are looked at first. That reads
+                # offsets and text, no embeddings.
+                batch.validate(full=True)
+        if batch is None:
+            return
+        yield batch
+
+
+def _batches(source: Any, file: str, columns: Optional[list[str]]) -> Iterator[pa.RecordBatch]:
     if file.endswith(".parquet"):
         parquet = pq.ParquetFile(source)
+        _check_names(parquet.schema_arrow, file)
         for group in range(parquet.num_row_groups):  # asked for together, all are read ahead
             yield from parquet.iter_batches(row_groups=[group], columns=columns)
         return
     schema = pa.ipc.open_stream(source).schema
+    _check_names(schema, file)
     source.seek(0)
-    included = None if columns is None else [schema.get_field_index(name) for name in columns]
+    included = None if columns is None else [schema.names.index(name) for name in columns]
     options = pa.ipc.IpcReadOptions(included_fields=included)
     for batch in pa.ipc.open_stream(source, options=options):
         yield batch if columns is None else batch.select(columns)
 
 
+@contextmanager
+def _telling_of(file: str) -> Iterator[None]:
+    """Raise what goes wrong with a shard inside as an AvmitError of one line that names it."""
+    try:
+        yield
+    except AvmitError:
+        raise
+    except FileNotFoundError as error:
+        raise AvmitError(f"{file} is gone since it was listed: load it again") from error
+    except Exception as error:  # of any kind: datasets parses metadata that others wrote
+        if isinstance(error, OSError) and type(error) is not OSError and "://" in file:
+            reason = f"cannot be fetched ({type(error).__name__})"
+            raise AvmitError(f"{file} {reason}: try again later") from error
+        if isinstance(error, OSError) and error.errno:
+            raise AvmitError(f"{file} cannot be read ({os.strerror(error.errno)})") from error
+        lines = str(error).splitlines() or [type(error).__name__]
+        kind = "Parquet" if file.endswith(".parquet") else "an Arrow stream"
+        reason = f"cannot be read as {kind} ({_printable(lines[0])})"
+        raise AvmitError(f"{file} {reason}: {_remedy(file)}") from error
+
+
+def _remedy(file: str) -> str:
+    if "://" in file:
+        return "ask the owner of the repository to push it again"
+    return "bring the shard again"
+
+
+def _printable(text: str) -> str:
+    """Write out what a terminal would obey, since the text comes from a file."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _select(features: datasets.Features, columns: Optional[list[str]]) -> datasets.Features:
     if columns is None:
         return features
-    unknown = [name for name in columns if name not in features]
+    unknown = [str(name) for name in columns if name not in features]
     if unknown or not columns:
-        raise AvmitError(
-            f"no column {', '.join(unknown) or '()'}; there are: {', '.join(features)}"
-        )
+        there = _printable(", ".join(features))
+        raise AvmitError(f"no column {', '.join(unknown) or '()'}; there are: {there}")
     if len(set(columns)) < len(columns):
         raise AvmitError(f"columns {', '.join(columns)}: name each once")
     return datasets.Features({name: features[name] for name in columns})
@@ -369,7 +504,7 @@ def _map_local(
         _check_split(split, list(files), config)
     first = next(iter(files.values()))[0]
     features = _select(_read_features(first), columns)
-    if any(_is_compressed(paths[0]) for paths in files.values()):
+    if any(_is_compressed(path) for paths in files.values() for path in paths):
         return None
     info = datasets.DatasetInfo(
         description=DESCRIPTION,
@@ -381,12 +516,30 @@ def _map_local(
     )
     mapped = datasets.DatasetDict()
     for name, paths in files.items():
-        parts = [datasets.Dataset.from_file(_linked(path), split=name) for path in paths]
+        parts = [_map_shard(path, name, features, columns) for path in paths]
         whole = datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
-        chosen = whole if columns is None else whole.select_columns(columns)
-        chosen.info.update(info)
-        mapped[name] = chosen
+        whole.info.update(info)
+        mapped[name] = whole
     return mapped if split is None else _read_split(mapped, str(split))
+
+
+def _map_shard(
+    file: str, split: str, features: datasets.Features, columns: Optional[list[str]]
+) -> datasets.Dataset:
+    """Memory-map a shard, or `columns` of it, which are checked to be sound.
+
+    The check reads offsets and text, some KB of each record batch, and no embeddings.
+    """
+    with _telling_of(file):
+        mapped = datasets.table.MemoryMappedTable.from_file(_linked(file))
+        _check_names(mapped.schema, file)
+        if columns is not None and set(columns) <= set(mapped.column_names):
+            mapped = mapped.select(columns)
+        mapped.table.validate(full=True)
+        part = datasets.Dataset(mapped, split=split)
+        if list(part.features.items()) != list(features.items()):
+            raise AvmitError(f"{file} has other columns than the first shard: {_remedy(file)}")
+        return part
 
 
 def _read_split(mapped: datasets.DatasetDict, split: str) -> datasets.Dataset:
@@ -428,7 +581,7 @@ def _is_compressed(file: str) -> bool:
     """Tell whether a shard's buffers are copies, which cannot be left in the file until needed."""
     if file.endswith(".parquet"):
         return True
-    with pa.memory_map(file) as source:
+    with _telling_of(file), pa.memory_map(file) as source:
         mapping = source.read_buffer()
         batch = next(iter(pa.ipc.open_stream(mapping)), None)
         buffers = [
