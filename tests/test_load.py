@@ -1,10 +1,13 @@
 """`avmit.load`, the short way to a package's rows."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import pyarrow as pa
 import pytest
 from helpers import (
     CONFIGS,
@@ -13,13 +16,17 @@ from helpers import (
     assert_same_rows,
     edit_row,
     expected_rows,
+    sharded_options,
     shards,
     write_set,
 )
+from hub_server import HubServer
 
 import avmit
 from conversion.convert import Options, convert
-from conversion.shards import Encoding
+from conversion.embeddings import list_array
+from conversion.features import arrow_schema
+from conversion.shards import Encoding, ShardWriter
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +305,86 @@ def test_compressed_and_parquet_packages(
     for split in ("train", "test"):
         wanted = expected_rows(small_release, "vggish_vgg16", split)
         assert_same_rows(part[split], [{name: row[name] for name in columns} for row in wanted])
+
+
+FORMATS = {
+    "vggish_vgg16": Encoding("arrow", "zstd"),
+    "raw_ratings": Encoding("parquet"),
+    "test_set": Encoding("parquet", "zstd"),
+}
+
+
+@pytest.fixture(scope="module")
+def mixed(sharded_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package whose configs are of different formats."""
+    folder = tmp_path_factory.mktemp("mixed")
+    convert(sharded_release, folder / "avmit", Options(configs=["ratings"], workers=1))
+    for config, encoding in FORMATS.items():
+        options = sharded_options(configs=[config], encoding=encoding)
+        convert(sharded_release, folder / config, options)
+        shutil.copytree(folder / config / config, folder / "avmit" / config)
+    return folder / "avmit"
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["loaded", "streamed"])
+@pytest.mark.parametrize("config", ["ratings", *FORMATS])
+def test_each_config_of_a_package_of_mixed_formats(
+    sharded_release: Path, mixed: Path, cache: Path, config: str, streaming: bool
+) -> None:
+    loaded = avmit.load(config, data_dir=mixed, streaming=streaming)
+    assert list(loaded) == SPLITS[config]
+    for split in loaded:
+        assert_same_rows(loaded[split], expected_rows(sharded_release, config, split))
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["loaded", "streamed"])
+def test_a_repository_of_mixed_formats(
+    hub: HubServer, sharded_release: Path, mixed: Path, cache: Path, streaming: bool
+) -> None:
+    hub.put_folder("ann/mixed", mixed)
+    for config in ("ratings", *FORMATS):
+        loaded = avmit.load(config, data_dir="ann/mixed", streaming=streaming)
+        for split in loaded:
+            assert_same_rows(loaded[split], expected_rows(sharded_release, config, split))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is in memory")
+def test_checking_a_mapped_shard_leaves_its_embeddings_on_disk(tmp_path: Path, cache: Path) -> None:
+    features = avmit.embedding_features(1024, 1280, ["a"])
+    schema = arrow_schema(features)
+    path = tmp_path / "avmit" / "wide" / "train-00000-of-00001.arrow"
+    path.parent.mkdir(parents=True)
+    audio, visual = (
+        list_array(np.ones((60 * 6, dim), np.float32), [6] * 60) for dim in (1024, 1280)
+    )
+    with ShardWriter(path, schema, Encoding()) as writer:
+        for _ in range(20):
+            columns = [
+                *(
+                    pa.array(["x"] * 60) if pa.types.is_string(f.type) else pa.array([0] * 60)
+                    for f in list(schema)[:-2]
+                ),
+                audio,
+                visual,
+            ]
+            writer.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+    loaded = avmit.load("wide", "train", data_dir=tmp_path / "avmit")
+    assert len(loaded) == 1200
+    # The kernel maps 64 KiB around each page that is touched, if they are in its cache.
+    assert resident(path) < writer.bytes / 10
+    assert sum(float(row["visual"][5, 0]) for row in loaded.with_format("numpy")) == 1200
+    assert resident(path) > writer.bytes / 10
+
+
+def resident(path: Path) -> int:
+    """Count the bytes of a mapped file that are in this process's memory."""
+    found, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            ours = line.endswith(str(path))
+        elif ours and line.startswith("Rss:"):
+            found += 1024 * int(line.split()[1])
+    return found
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["mapped", "streamed"])
