@@ -51,7 +51,7 @@ EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 DEFAULT_FOLDER = "avmit"
 _ATTEMPTS = 3
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
-_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SCHEMA_BLOCK = 2**16
 _HOW_TO_GET_ONE = (
     "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
@@ -219,7 +219,7 @@ def load(
     *,
     data_dir: Optional[Union[str, os.PathLike[str]]] = None,
     streaming: bool = False,
-    columns: Optional[Sequence[str]] = None,
+    columns: Optional[Union[str, Sequence[str]]] = None,
 ) -> Any:
     """Load a config of a hub package.
 
@@ -229,7 +229,7 @@ def load(
         split: `train`, `test`, or an expression such as `train[:10%]`; None for a dict of all.
         data_dir: a package's folder or a Hub repository id; by default AVMIT_HOME, then ./avmit.
         streaming: return iterable datasets, which hold one record batch in memory at a time.
-        columns: read only these, in this order.
+        columns: read only these, in this order; one can be given as a string.
 
     Returns:
         What `datasets.load_dataset` would: a Dataset or DatasetDict, or their iterable kinds.
@@ -241,7 +241,7 @@ def load(
             damaged or hostile. A stream raises it when it comes to the shard.
     """
     package = find_package(data_dir)
-    names = None if columns is None else list(columns)
+    names = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
     for attempt in range(_ATTEMPTS):
         # A config is replaced as a whole, by another folder of its name. Where that happens
         # meanwhile, shards may be gone, or of either folder: they are listed again.
@@ -295,13 +295,16 @@ def find_package(data_dir: Optional[Union[str, os.PathLike[str]]] = None) -> Uni
         AvmitError: `data_dir`, or else AVMIT_HOME, or else ./avmit names neither.
     """
     given = data_dir if data_dir is not None else os.environ.get("AVMIT_HOME") or None
-    name = str(given) if given is not None else DEFAULT_FOLDER
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder.absolute()
-    if given is not None and _REPO_ID.fullmatch(name):
-        return name
-    what = f"no AVMIT package at {name}" if given is not None else "no AVMIT package in ./avmit"
+    name = os.fsdecode(given) if given is not None else DEFAULT_FOLDER
+    try:
+        folder = Path(name).expanduser()  # a RuntimeError, where there is no such user
+        if folder.is_dir():
+            return folder.absolute()
+    except (OSError, RuntimeError):
+        folder = Path(name)
+    if given is not None and _REPO_ID.fullmatch(name.rstrip("/")):
+        return name.rstrip("/")
+    what = f"no AVMIT package at {folder}" if given is not None else "no AVMIT package in ./avmit"
     raise AvmitError(f"{what}: {_HOW_TO_GET_ONE}")
 
 
@@ -318,9 +321,7 @@ def shard_files(package: Union[Path, str], config: str, token: Any = None) -> An
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     splits = _by_split(names, str(folder))
     if not splits:
-        here = sorted(p.parent.name for p in package.glob("*/*-of-*") if _SHARD.fullmatch(p.name))
-        known = ", ".join(dict.fromkeys(here)) or "none"
-        raise AvmitError(f"no config '{config}' in {package}; there are: {known}")
+        raise AvmitError(_no_config(package, config))
     files = {}
     for split, shards in splits.items():
         paths = [folder / shard for shard in shards]
@@ -337,6 +338,38 @@ def _version(path: Path) -> tuple[str, str]:
     if not stat.S_ISREG(status.st_mode):
         raise AvmitError(f"{path} is not a file: {_remedy(str(path))}")
     return str(status.st_mtime_ns), str(status.st_size)
+
+
+def _no_config(package: Path, config: str) -> str:
+    """Say that there is no such config, and what there is."""
+    here = _configs(package)
+    shown = _shown(package)
+    if here:
+        return f"no config '{config}' in {shown}; there are: {', '.join(here)}"
+    if any(_SHARD.fullmatch(path.name) for path in package.iterdir()):
+        above = _shown(package.parent)
+        return (
+            f"{shown} is a config of the package {above}: "
+            f'load("{package.name}", data_dir="{above}") reads it'
+        )
+    below = [path for path in sorted(package.iterdir()) if path.is_dir() and _configs(path)]
+    if below:
+        return f"no configs in {shown}; there is a package in {_shown(below[0])}: pass that"
+    return f"no configs in {shown}, which is no AVMIT package: {_HOW_TO_GET_ONE}"
+
+
+def _configs(package: Path) -> list[str]:
+    """List the folders of a package that hold shards."""
+    found = {path.parent.name for path in package.glob("*/*-of-*") if _SHARD.fullmatch(path.name)}
+    return sorted(_printable(name) for name in found if not name.startswith("."))
+
+
+def _shown(folder: Path) -> str:
+    """Write a folder as one would from the current one."""
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(folder)
 
 
 def _hub_shard_files(repo_id: str, config: str, token: Any) -> Any:

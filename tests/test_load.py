@@ -96,63 +96,11 @@ def test_numpy_rows_are_matrices(package: Path) -> None:
     assert row["audio"].dtype == "float32"
 
 
-def test_avmit_home_is_the_default_folder(
-    package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AVMIT_HOME", str(package))
-    assert len(avmit.load("ratings", "train")) == 48
-
-
-def test_then_avmit_in_the_current_folder(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(package.parent)
-    assert len(avmit.load("ratings", "train")) == 48
-    monkeypatch.setenv("AVMIT_HOME", "")
-    assert len(avmit.load("ratings", "train")) == 48
-
-
-def test_data_dir_goes_before_avmit_home(
-    package: Path, small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    convert(small_release, tmp_path / "small", Options(workers=1))
-    monkeypatch.setenv("AVMIT_HOME", str(package))
-    assert len(avmit.load("ratings", "train", data_dir=tmp_path / "small")) == 32
-
-
-HOW_TO_GET_ONE = (
-    "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
-    "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
-)
-
-
-def test_no_package_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert error() == f"no AVMIT package in ./avmit: {HOW_TO_GET_ONE}"
-
-
-def test_avmit_home_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = str(tmp_path / "gone")
-    monkeypatch.setenv("AVMIT_HOME", gone)
-    assert error() == f"no AVMIT package at {gone}: {HOW_TO_GET_ONE}"
-
-
-def test_data_dir_leads_nowhere() -> None:
-    assert error(data_dir="nowhere") == f"no AVMIT package at nowhere: {HOW_TO_GET_ONE}"
-
-
-def test_a_repository_without_a_network_is_one_line() -> None:
-    assert "nobody/nothing" in error(data_dir="nobody/nothing")
-
-
 def test_an_unknown_config(package: Path) -> None:
     assert error("clip", data_dir=package) == (
         f"no config 'clip' in {package}; there are: "
         "ratings, raw_ratings, test_set, vggish_vgg16, yamnet_effnet"
     )
-
-
-def test_a_folder_that_is_no_package(tmp_path: Path) -> None:
-    assert error(data_dir=tmp_path) == f"no config 'ratings' in {tmp_path}; there are: none"
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["mapped", "streamed"])
@@ -245,6 +193,14 @@ def test_an_unknown_column(package: Path, cache: Path, streaming: bool) -> None:
     assert error("ratings", data_dir=package, columns=[], streaming=streaming).startswith(
         "no column (); there are: filename, "
     )
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["mapped", "streamed"])
+def test_one_column_may_be_a_string(package: Path, cache: Path, streaming: bool) -> None:
+    loaded = avmit.load("ratings", "train", data_dir=package, columns="r1", streaming=streaming)
+    assert list(next(iter(loaded))) == ["r1"]
+    message = error("ratings", data_dir=package, columns="audio", streaming=streaming)
+    assert message.startswith("no column audio; there are: filename, ")
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["mapped", "streamed"])
