@@ -11,9 +11,11 @@ The file stands alone: `datasets` < 4 loads it as a script, every version can im
 """
 
 import hashlib
+import json
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,9 @@ DESCRIPTION = (
     "embeddings of every video."
 )
 
+RATED_VIDEOS = 57_177
+"""Rated videos of the full release, arXiv 2308.09685."""
+
 RATINGS_CONFIGS = ("raw_ratings", "ratings", "test_set")
 EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 """Audio and visual width of the published embeddings: VGGish and VGG16, YAMNet and EfficientNetB0
@@ -50,6 +55,7 @@ EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 
 DEFAULT_FOLDER = "avmit"
 _ATTEMPTS = 3
+_MOST_OF_A_MANIFEST = 2**20
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
 _REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SCHEMA_BLOCK = 2**16
@@ -235,6 +241,7 @@ def load(
         What `datasets.load_dataset` would: a Dataset or DatasetDict, or their iterable kinds.
         A local package's uncompressed shards are memory-mapped where they lie, with no copy in a
         cache; compressed ones, Parquet and the Hub's go through the cache of `datasets`.
+        A UserWarning says it where `label` is numbered by a part of the release.
 
     Raises:
         AvmitError: no package there, no such config, split or column, or a shard is missing,
@@ -255,6 +262,8 @@ def load(
                 raise
         else:
             if before == _identity(package, config):
+                if part := _said_of_a_part(package, loaded):
+                    warnings.warn(part, stacklevel=2)
                 return loaded
     raise AvmitError(f"{package} is being replaced: load it again when that is done")
 
@@ -277,6 +286,32 @@ def _load(
         return builder.as_streaming_dataset(split=split)
     builder.download_and_prepare()
     return builder.as_dataset(split=split)
+
+
+def _said_of_a_part(package: Union[Path, str], loaded: Any) -> str:
+    """Return what to say of labels that a part of the release numbers; nothing for all of it.
+
+    How much of it there is, the manifest of the ratings says; without one, nothing is said.
+    """
+    one = next(iter(loaded.values())) if isinstance(loaded, dict) else loaded
+    names = getattr((one.features or {}).get("label"), "names", None)
+    if names is None or isinstance(package, str):
+        return ""
+    try:
+        path = package / "ratings" / "manifest.json"
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            manifest = json.loads(file.read(_MOST_OF_A_MANIFEST))
+        rated = sum(shard["rows"] for shard in manifest["splits"]["train"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    if not isinstance(rated, int) or not 0 <= rated < RATED_VIDEOS:
+        return ""
+    return (
+        f"label numbers in {_shown(package)} follow the CSVs that it was made of: {len(names)} "
+        f"names, from {rated:,} of {RATED_VIDEOS:,} rated videos"
+    )
 
 
 def _identity(package: Union[Path, str], config: str) -> Optional[tuple[int, int]]:
