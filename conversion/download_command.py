@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -21,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conversion import download as downloads
+from conversion.terminal import Bars
 from conversion.wording import format_bytes
 from conversion.zenodo import BASE, KINDS, RECORD, RemoteFile, ZenodoRecord, read_record
 
@@ -105,10 +105,11 @@ def _bars(console: Console, files: Sequence[RemoteFile]) -> Iterator[downloads.P
     tasks: dict[RemoteFile, TaskID] = {}
     started_at: dict[RemoteFile, int] = {}
     done_of: dict[RemoteFile, int] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Bars(*columns, console=console) as bars:
         overall = bars.add_task("all files", total=sum(file.size for file in files))
 
         def progress(file: RemoteFile, done: int) -> None:
+            bars.start()
             if file not in tasks:
                 tasks[file] = bars.add_task(file.name, total=file.size, completed=done)
             started_at[file] = min(done, started_at.get(file, done))

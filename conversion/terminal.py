@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from rich import progress
 from rich.console import Console
@@ -31,31 +31,54 @@ class Rate(progress.ProgressColumn):
         return Text("" if speed is None else f"{speed:,.{self._digits}f} {self._unit}/s")
 
 
+class Bars(progress.Progress):
+    """Bars on a terminal's stderr, to be seen from `start` on; elsewhere nothing is shown.
+
+    The thread that redraws them is there no sooner, so that what is going to be done can fork
+    worker processes first.
+    """
+
+    def __init__(self, *columns: progress.ProgressColumn, console: Console | None = None):
+        console = console or Console(stderr=True)
+        super().__init__(*columns, console=console, disable=not console.is_terminal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live.is_started:
+            self.stop()
+
+
 @contextmanager
 def live_bar(
     doing: str, *columns: progress.ProgressColumn, **fields: Any
-) -> Iterator[tuple[progress.Progress, progress.TaskID]]:
-    """Show a bar with `columns` on a terminal, on stderr; elsewhere nothing.
+) -> Iterator[tuple[Bars, progress.TaskID]]:
+    """Yield a bar with `columns`, yet to be started.
 
     `fields` are the first values of what the columns take from `task.fields`.
     """
-    console = Console(stderr=True)
     shown = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         *columns,
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*shown, console=console, disable=not console.is_terminal) as bar:
+    with Bars(*shown) as bar:
         yield bar, bar.add_task(doing, total=None, **fields)
 
 
 @contextmanager
 def progress_bar(doing: str, *columns: progress.ProgressColumn) -> Iterator[Advance]:
-    """Show a bar with `columns`, or with a count if there are none, and yield what advances it."""
+    """Yield what advances a bar with `columns`, or with a count if there are none.
+
+    It is shown as soon as something is done.
+    """
     with live_bar(doing, *(columns or [progress.MofNCompleteColumn()])) as (bar, task):
 
         def advance(done: int, total: int) -> None:
+            if done:
+                bar.start()
             bar.update(task, advance=done, total=total)
 
         yield advance

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -43,7 +44,8 @@ def run_tasks(
             yield task, work(task, advance)
         return
     # Forked workers need not import everything again, nor be sent the tasks, which would take as
-    # long as reading the annotations; elsewhere fork is unsafe or unknown.
+    # long as reading the annotations; elsewhere fork is unsafe or unknown. The first task forks
+    # all of them, while no thread of ours runs: a progress bar starts its own later.
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     done, stop = context.Value("q", 0), context.Event()
     pool = futures.ProcessPoolExecutor(
@@ -54,7 +56,10 @@ def run_tasks(
     )
     reported = 0
     try:
-        pending = {pool.submit(_work, index): task for index, task in enumerate(tasks)}
+        with warnings.catch_warnings():
+            # Python warns of Arrow's threads too, which Arrow itself takes care of at a fork.
+            warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+            pending = {pool.submit(_work, index): task for index, task in enumerate(tasks)}
         while pending:
             finished, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
             now = done.value

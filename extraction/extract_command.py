@@ -150,6 +150,7 @@ def _progress() -> Iterator[extraction.Progress]:
         def advance(done: int, total: int, bad: int) -> None:
             nonlocal failed
             failed += bad
+            bar.start()
             bar.update(task, advance=done, total=total, failed=failed)
 
         yield advance
