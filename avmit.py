@@ -660,9 +660,7 @@ def _is_compressed(file: str) -> bool:
 
 
 def main() -> None:
-    """Run the `avmit` command: the sub-commands of the conversion and the extraction package."""
-    from conversion.cli import app, run
-    from extraction.cli import register
+    """Run the `avmit` command."""
+    from extraction.cli import main as run
 
-    register(app)
     run()

@@ -1,51 +1,75 @@
-"""The sub-commands of `avmit` that this package has."""
+"""The commands that this package has, how any is run, and what its failure looks like."""
 
 import errno
 import signal
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
 
-from avmit import AvmitError
-from conversion import demo as demonstration
-from conversion.card import write_card
-from conversion.convert_command import convert
-from conversion.download_command import download
-from conversion.export_command import export
-from conversion.info import describe
-from conversion.prefetch_command import prefetch
-from conversion.push_command import push
-from conversion.terminal import Rate, progress_bar
-from conversion.verify_command import verify
+from conversion.lazy import Lazy
 
-app = typer.Typer(
-    help="Audiovisual Moments in Time (AVMIT) as a Hugging Face dataset.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for command in (download, convert, verify, export, push, prefetch):
-    app.command()(command)
+COMMANDS = {
+    "download": Lazy(
+        "conversion.download_command:download",
+        "Download the release from Zenodo, each file checked against its md5.",
+    ),
+    "convert": Lazy(
+        "conversion.convert_command:convert",
+        "Turn a release as downloaded into a hub package.",
+    ),
+    "verify": Lazy(
+        "conversion.verify_command:verify",
+        "Check a package: checksums, card, rows, values, and the paper's counts.",
+    ),
+    "export": Lazy(
+        "conversion.export_command:export",
+        "Write a config as the release publishes it: one gzip TFRecord per video, by label.",
+    ),
+    "push": Lazy(
+        "conversion.push_command:push",
+        "Publish a package on the Hugging Face Hub, or bring it up to date there, in one commit.",
+    ),
+    "prefetch": Lazy(
+        "conversion.prefetch_command:prefetch",
+        "Bring a package from the Hub to a folder, for machines without internet.",
+    ),
+    "info": Lazy(
+        "conversion.info_command:info",
+        "Show a package's configs, splits, rows, widths, sizes and provenance.",
+    ),
+    "card": Lazy(
+        "conversion.card_command:card",
+        "Write a package's dataset card, README.md, from what the folder holds.",
+    ),
+    "demo": Lazy(
+        "conversion.demo_command:demo",
+        "Generate a small release, convert it, load it and stream it.",
+    ),
+}
 
 
-def run() -> None:
-    """Run the command line; what the user can mend is one line on stderr and exit code 1."""
+def run(app: typer.Typer) -> None:
+    """Run a command line; what the user can mend is one line on stderr and exit code 1."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
-    except AvmitError as error:
-        _fail(str(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _fail("the disk is full: make room and run again; what was finished is kept")
     except _Interrupted:
         print("avmit: interrupted; run again to go on", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        _fail(_mendable(error))
+
+
+def _mendable(error: Exception) -> str:
+    """Return the line that tells of what the user can mend; raise what is no such thing."""
+    # Not imported before: `datasets`, which avmit needs, takes longer than the help of a command.
+    from avmit import AvmitError
+
+    if isinstance(error, AvmitError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: make room and run again; what was finished is kept"
+    raise error
 
 
 class _Interrupted(BaseException):
@@ -59,44 +83,3 @@ def _interrupt(*_: object) -> None:
 def _fail(line: str) -> None:
     print(f"avmit: {line}", file=sys.stderr)
     sys.exit(1)
-
-
-@app.command()
-def info(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
-) -> None:
-    """Show a package's configs, splits, rows, widths, sizes and provenance.
-
-    Example: avmit info avmit
-    """
-    table, provenance = describe(package)
-    Console().print(table)
-    print("\n".join(provenance))
-
-
-@app.command()
-def card(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
-) -> None:
-    """Write a package's dataset card, README.md, from what the folder holds.
-
-    In a card that is there, only what stands between avmit's marks, and avmit's own YAML, is
-    written again; the rest is yours.
-
-    Example: avmit card avmit
-    """
-    changed = write_card(package)
-    print(f"{package / 'README.md'} {'written' if changed else 'is up to date'}")
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the generated package.")] = Path("avmit"),
-) -> None:
-    """Generate a small release, convert it, load it and stream it.
-
-    Example: avmit demo --out demo/avmit
-    """
-    with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
-        for line in demonstration.run_demo(out, progress):
-            print(line, flush=True)

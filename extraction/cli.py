@@ -1,17 +1,39 @@
-"""The sub-commands of `avmit` that this package has."""
+"""The command line `avmit`: the commands of the conversion and of this package."""
 
 import typer
 
-from extraction import encoders_command
-from extraction.compare_command import compare
-from extraction.extract_command import extract
+from conversion import cli
+from conversion.lazy import Lazy, lazy_group
+
+COMMANDS = {
+    "extract": Lazy(
+        "extraction.extract_command:extract",
+        "Embed your own copy of the videos, with any audio and visual encoder, into a new config.",
+    ),
+    "compare": Lazy(
+        "extraction.compare_command:compare",
+        "Compare two configs video by video, such as your extraction with the published "
+        "embeddings.",
+    ),
+    "encoders": Lazy(
+        "extraction.encoders_command:app",
+        "Show the encoders that can be named, what they take, and where their weights come from.",
+    ),
+}
+
+app = typer.Typer(
+    cls=lazy_group({**cli.COMMANDS, **COMMANDS}),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
-def register(app: typer.Typer) -> None:
-    """Add this package's commands to `app`, once."""
-    there = {command.callback for command in app.registered_commands}
-    for command in (extract, compare):
-        if command not in there:
-            app.command()(command)
-    if encoders_command.app not in [group.typer_instance for group in app.registered_groups]:
-        app.add_typer(encoders_command.app, name="encoders")
+@app.callback()
+def avmit() -> None:
+    """Audiovisual Moments in Time (AVMIT) as a Hugging Face dataset."""
+
+
+def main() -> None:
+    """Run `avmit`."""
+    cli.run(app)

@@ -4,20 +4,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
-import typer.main
 from conftest import Run
 from helpers import DIMS, SPLITS, shard_rows
 
 from avmit import AvmitError
-from conversion.cli import app
+from conversion import cli as conversion_cli
 from conversion.wording import parse_size
-from extraction.cli import register
+from extraction import cli as extraction_cli
 
-register(app)
-COMMANDS: dict[str, click.Command] = vars(typer.main.get_command(app))["commands"]
+LAZY = {**conversion_cli.COMMANDS, **extraction_cli.COMMANDS}
+COMMANDS: dict[str, Any] = {name: lazy.load(name) for name, lazy in LAZY.items()}
+HEAVY = {"avmit", "datasets", "huggingface_hub", "numpy", "pandas", "pyarrow", "requests"}
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -37,6 +37,12 @@ def test_a_command_says_what_it_does_with_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_a_command_does(name: str) -> None:
+    paragraph = (COMMANDS[name].help or "").split("\n\n")[0]
+    assert LAZY[name].help == paragraph.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name: str) -> None:
     for parameter in COMMANDS[name].params:
         if parameter.name != "help":
@@ -53,6 +59,15 @@ def test_help_is_shown_without_arguments(run: Run) -> None:
     assert "Usage" in ran.out + ran.err
     for name in COMMANDS:
         assert name in ran.out + ran.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["verfy"]])
+def test_help_and_mistakes_wait_for_no_library(arguments: list[str]) -> None:
+    program = "import sys\ntry: main()\nfinally: print(*sys.modules)"
+    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}", *arguments]
+    ran = subprocess.run(started, capture_output=True, text=True)
+    assert "verify" in ran.stdout + ran.stderr
+    assert not HEAVY & set(ran.stdout.splitlines()[-1].split())
 
 
 def test_the_installed_command() -> None:

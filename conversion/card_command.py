@@ -1,0 +1,22 @@
+"""The command `avmit card`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conversion.card import write_card
+
+
+def card(
+    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+) -> None:
+    """Write a package's dataset card, README.md, from what the folder holds.
+
+    In a card that is there, only what stands between avmit's marks, and avmit's own YAML, is
+    written again; the rest is yours.
+
+    Example: avmit card avmit
+    """
+    changed = write_card(package)
+    print(f"{package / 'README.md'} {'written' if changed else 'is up to date'}")
