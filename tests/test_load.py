@@ -24,9 +24,8 @@ from hub_server import HubServer
 
 import avmit
 from conversion.convert import Options, convert
-from conversion.embeddings import list_array
 from conversion.features import arrow_schema
-from conversion.shards import Encoding, ShardWriter
+from conversion.shards import Encoding, ShardWriter, list_array
 
 
 @pytest.fixture(scope="module")
