@@ -35,6 +35,7 @@ from conversion.provenance import read_record_of, source_of
 from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
 from conversion.sources import RecordSet
 from conversion.staging import ShardResult, Staging, check_inputs, is_intact
+from conversion.wording import printable
 from conversion.workers import run_tasks
 from conversion.workspace import Workspace, take_over, workspace
 
@@ -300,12 +301,12 @@ def _source(
 ) -> dict[str, Any]:
     source: dict[str, Any] = {
         "kind": "tfrecords",
-        "name": records.path.name,
+        "name": printable(records.path.name),
         "records": len(records.names),
         "strays": records.strays,
     }
     if records.archive is not None:
-        source["archive"] = records.archive.name
+        source["archive"] = printable(records.archive.name)
         source["sha256"] = checksums[records.archive]
     return source | source_of(records.archive or records.path, record)
 

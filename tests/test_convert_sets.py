@@ -1,6 +1,8 @@
 """Which configs are built, from which record sets, and what of their records is left out."""
 
+import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import datasets
@@ -241,3 +243,27 @@ def test_a_config_added_later_keeps_the_others(
     assert configs(tmp_path / "avmit") == set(names)
     card = (tmp_path / "avmit" / "README.md").read_text("utf-8")
     assert card == (package / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("suffix", ["", ".tar", ".tgz"])
+def test_names_that_are_not_utf8_are_spelt_out(
+    small_release: Path, run: Run, tmp_path: Path, suffix: str
+) -> None:
+    """As an old disk has them, or a tar of one."""
+    root = small_release / os.fsdecode(b"caf\xe9")
+    (small_release / SETS["vggish_vgg16"]).rename(root)
+    source = small_release.rename(small_release.with_name(os.fsdecode(b"source\xff")))
+    root = source / root.name
+    if suffix:
+        with tarfile.open(
+            source / f"{root.name}{suffix}", "w:gz" if suffix == ".tgz" else "w"
+        ) as tar:
+            tar.add(root, root.name)
+        shutil.rmtree(root)
+    ran = run("convert", source)
+    assert (ran.code, ran.err) == (0, "")
+    assert run("verify", "avmit").code == 0
+    made_of = read_manifest(tmp_path / "avmit" / "vggish_vgg16").source
+    assert made_of["name"] == "caf\\udce9"
+    assert made_of.get("archive") == (f"caf\\udce9{suffix}" if suffix else None)
+    assert "caf\\udce9" in (tmp_path / "avmit" / "README.md").read_text(encoding="utf-8")
