@@ -43,7 +43,7 @@ _LONGEST_NAME = 1024
 _MOST_INFLATION = 1032  # of deflate: https://zlib.net/zlib_tech.html
 _DAMAGED = (zipfile.BadZipFile, BadTar, EOFError, zlib.error, isal_zlib.error, igzip.BadGzipFile)
 # zipfile's way to say what it does not know, or did not expect.
-_ODD_ZIP = (NotImplementedError, OverflowError, ValueError, struct.error, RuntimeError)
+_ODD_ZIP = (NotImplementedError, OverflowError, ValueError, LookupError, struct.error, RuntimeError)
 _SPILL = re.compile(r"[0-9a-f]{64}\.(json|spill)")
 _MOST_INDEX = 256_000_000  # bytes; ten times that of the published records
 
@@ -148,7 +148,7 @@ def _zip_members(archive: Path, file: BinaryIO) -> Iterator[tuple[str, Member]]:
                 raise BadMember(info.filename, "is a link")
             if info.header_offset < 0:
                 raise zipfile.BadZipFile("a member lies before the archive")
-            if not info.is_dir():
+            if not info.filename.endswith("/"):  # is_dir() has no answer for an empty name
                 encrypted = bool(info.flag_bits & _ENCRYPTED)
                 yield (
                     info.filename,

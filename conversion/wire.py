@@ -24,8 +24,9 @@ _MOST_LAYOUTS = 256
 # Records may be anybody's: a larger message is left to protobuf, and little is kept of any.
 MOST_TIMESTEPS = 4096
 """Of a list: more than one a millisecond of three seconds."""
+_MOST_ROWS = 2 * MOST_TIMESTEPS  # of all lists
 _MOST_LISTS = 8
-_MOST_CONTEXT = 65_536  # bytes
+_MOST_CONTEXT = 8192  # bytes
 _MOST_KEPT = 16_384  # bytes of framing, a thousand timesteps, for which a layout is remembered
 
 
@@ -92,7 +93,7 @@ def _find_layout(payload: bytes) -> _Layout:
     if end != len(payload):
         raise _Irregular
     layout = _Layout(end)
-    framed = 0
+    framed = total = 0
     while start < end:
         entry_start, start = _delimited(payload, start, _FIELD_1)
         key_start, key_end = _delimited(payload, entry_start, _FIELD_1)
@@ -103,6 +104,9 @@ def _find_layout(payload: bytes) -> _Layout:
         if len(layout.lists) == _MOST_LISTS:
             raise _Irregular
         rows, stride, header = _find_rows(payload, list_start, list_end)
+        total += rows
+        if total > _MOST_ROWS:
+            raise _Irregular
         layout.lists[name] = list_start, rows, stride, header
         for row in range(list_start, list_end, stride):
             layout.framing.append((framed, payload[framed : row + header]))

@@ -246,6 +246,11 @@ def test_a_zip_as_it_should_be(tmp_path: Path) -> None:
     assert contents(tmp_path / "a.zip", tmp_path) == {NAME: CONTENT}
 
 
+def test_a_member_of_a_zip_without_a_name_is_none_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped(central(), central(b"")))
+    assert contents(tmp_path / "a.zip", tmp_path) == {NAME: CONTENT}
+
+
 @pytest.mark.parametrize("name", ZIPS)
 def test_zips_with_an_odd_index_are_refused(tmp_path: Path, name: str) -> None:
     entry, reason = ZIPS[name]

@@ -10,6 +10,7 @@ from test_wire import (
     CONTEXT,
     LISTS,
     NAMES,
+    UNKNOWN,
     VISUAL,
     bytes_feature,
     entry,
@@ -63,6 +64,20 @@ TOO_MANY = {
 def test_a_small_file_of_many_fields(name: str) -> None:
     with pytest.raises(BadRecord) as bad:
         read_record(deflate(frame(TOO_MANY[name])))
+    assert str(bad.value) == "has more than 32,768 fields"
+
+
+@pytest.mark.parametrize("more", [b"", UNKNOWN])
+def test_many_timesteps_of_unknown_lists_are_too_many_fields_too(more: bytes) -> None:
+    """Whether or not the message is regular."""
+    third = entry("more", feature_list(*rows(0, 4096, 1)))
+    lists = [entry("audio", feature_list(*rows(0, 4096, 1))), third, VISUAL]
+    names = [*NAMES[:2], NAMES[3], entry("audio_timesteps", int_feature(4096))]
+    context = field(1, b"".join(names))
+    assert parse_example(context + field(2, lists[0] + VISUAL) + more).audio.shape == (4096, 1)
+    fourth = entry("moreover", feature_list(*rows(0, 4096, 1)))
+    with pytest.raises(BadRecord) as bad:
+        parse_example(context + field(2, b"".join([*lists, fourth])) + more)
     assert str(bad.value) == "has more than 32,768 fields"
 
 
