@@ -17,7 +17,7 @@ from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features, read_features
 from conversion.manifest import Manifest, config_names, read_manifest, read_package
 from conversion.whole import read_regular, write_whole
-from conversion.wording import format_bytes
+from conversion.wording import format_bytes, printable
 
 NAME = "README.md"
 LONGEST = 16_000_000
@@ -248,7 +248,7 @@ def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:
 
 
 def _encoders(manifest: Manifest) -> str:
-    named = [encoder["name"] for encoder in manifest.source.get("encoders", {}).values()]
+    named = [_cell(encoder["name"]) for encoder in manifest.source.get("encoders", {}).values()]
     return " + ".join(named) or _ENCODERS.get(manifest.config, "see manifest.json")
 
 
@@ -292,17 +292,17 @@ def _example(manifest: Manifest) -> str:
 def _record(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Return what is known of the record that the configs came from, the last one if several."""
     known = [m.source["record"] for m in manifests.values() if "record" in m.source]
-    return dict(known[-1]) if known else {}
+    return {key: printable(str(value)) for key, value in known[-1].items()} if known else {}
 
 
 def _provenance(manifest: Manifest) -> str:
     source = manifest.source
     if manifest.extracted:
         return f"- `{manifest.config}`: {_extracted_by(source)}"
-    what = f"`{source.get('archive', source['name'])}`"
+    what = _code(source.get("archive", source["name"]))
     if source["kind"] == "tfrecords":
         what = f"{source['records']:,} records of {what}"
-    sums = [f"{kind} `{source[key]}`" for key, kind in _CHECKSUMS.items() if key in source]
+    sums = [f"{kind} {_code(source[key])}" for key, kind in _CHECKSUMS.items() if key in source]
     return f"- `{manifest.config}`: {what}" + (f" ({', '.join(sums)})" if sums else "")
 
 
@@ -310,7 +310,17 @@ def _extracted_by(source: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in source["libraries"].items())
     encoders = "; ".join(
         f"{encoder['name']}, weights from {encoder['weights']} "
-        f"(SHA-256 `{encoder['weights_sha256']}`)"
+        f"(SHA-256 {_code(encoder['weights_sha256'])})"
         for encoder in source["encoders"].values()
     )
-    return f"extracted from the videos by {encoders}; with {versions}"
+    return printable(f"extracted from the videos by {encoders}; with {versions}")
+
+
+def _code(text: str) -> str:
+    """Return others' text as code in Markdown."""
+    return f"`{printable(text)}`" if "`" not in text else f"`` {printable(text)} ``"
+
+
+def _cell(text: str) -> str:
+    """Return others' text for a cell of a table in Markdown."""
+    return printable(text).replace("|", r"\|")

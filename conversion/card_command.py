@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from conversion.card import write_card
+from conversion.terminal import show
 
 
 def card(
@@ -19,4 +20,4 @@ def card(
     Example: avmit card avmit
     """
     changed = write_card(package)
-    print(f"{package / 'README.md'} {'written' if changed else 'is up to date'}")
+    show(f"{package / 'README.md'} {'written' if changed else 'is up to date'}")

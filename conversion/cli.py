@@ -1,6 +1,7 @@
 """The commands that this package has, how any is run, and what its failure looks like."""
 
 import errno
+import io
 import signal
 import sys
 
@@ -51,6 +52,7 @@ COMMANDS = {
 def run(app: typer.Typer) -> None:
     """Run a command line; what the user can mend is one line on stderr and exit code 1."""
     signal.signal(signal.SIGINT, _interrupt)
+    _escape_what_cannot_be_encoded()
     try:
         app()
     except _Interrupted:
@@ -80,6 +82,15 @@ def _interrupt(*_: object) -> None:
     raise _Interrupted
 
 
+def _escape_what_cannot_be_encoded() -> None:
+    """Let output whose encoding lacks a character, such as ASCII, show it as `\\xe9`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _fail(line: str) -> None:
-    print(f"avmit: {line}", file=sys.stderr)
+    from conversion.wording import printable  # as late as above
+
+    print(f"avmit: {printable(line)}", file=sys.stderr)
     sys.exit(1)

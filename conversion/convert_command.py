@@ -12,7 +12,7 @@ from avmit import AvmitError
 from conversion import convert as conversion
 from conversion.manifest import BAD, MISSING
 from conversion.shards import LEAST_SHARD_BYTES, Encoding
-from conversion.terminal import Rate, progress_bar
+from conversion.terminal import Rate, progress_bar, show
 from conversion.wording import parse_size
 
 _LISTED = 5
@@ -82,8 +82,8 @@ def convert(
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         built = conversion.convert(source, out, options, progress)
     for item in built:
-        print(_summary(item))
-    print(f'{out}: load it with load_dataset("{out}", "{built[-1].manifest.config}")')
+        show(*_summary(item))
+    show(f'{out}: load it with load_dataset("{out}", "{built[-1].manifest.config}")')
 
 
 def _named_paths(values: Sequence[str]) -> dict[str, Path]:
@@ -98,7 +98,7 @@ def _named_paths(values: Sequence[str]) -> dict[str, Path]:
     return named
 
 
-def _summary(built: conversion.Built) -> str:
+def _summary(built: conversion.Built) -> list[str]:
     manifest = built.manifest
     rows = ", ".join(f"{split} {manifest.rows(split):,} rows" for split in manifest.splits)
     shards = sum(map(len, manifest.splits.values()))
@@ -128,7 +128,7 @@ def _summary(built: conversion.Built) -> str:
             f"{len(built.bad):,} bad records left out ({names}{_more(built.bad)}): "
             f"all in {manifest.config}/{BAD}"
         )
-    return "\n  ".join(lines)
+    return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
 def _more(items: Sequence[object]) -> str:

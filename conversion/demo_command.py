@@ -7,7 +7,7 @@ import typer
 from rich.progress import MofNCompleteColumn
 
 from conversion.demo import run_demo
-from conversion.terminal import Rate, progress_bar
+from conversion.terminal import Rate, progress_bar, show
 
 
 def demo(
@@ -19,4 +19,4 @@ def demo(
     """
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         for line in run_demo(out, progress):
-            print(line, flush=True)
+            show(line)

@@ -20,8 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from conversion import download as downloads
-from conversion.terminal import Bars
-from conversion.wording import format_bytes
+from conversion.terminal import Bars, cell, show
+from conversion.wording import format_bytes, printable
 from conversion.zenodo import BASE, KINDS, RECORD, RemoteFile, ZenodoRecord, read_record
 
 
@@ -59,16 +59,17 @@ def download(
             progress=progress,
             say=lambda line: _print_line(console, line),
         )
-    print(_summary(out, retrieved))
+    show(*_summary(out, retrieved))
 
 
 def _print_line(console: Console, line: str) -> None:
-    console.print(Text(line), soft_wrap=True)
+    console.print(cell(line), soft_wrap=True)
 
 
 def _table(record: ZenodoRecord, chosen: Sequence[RemoteFile]) -> Table:
     version = f", version {record.version}" if record.version else ""
-    title = Text(f"{record.title}\ndoi:{record.doi}{version}, {record.publication_date}")
+    facts = f"doi:{record.doi}{version}, {record.publication_date}"
+    title = Text("\n").join(map(cell, (record.title, facts)))
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("file", overflow="fold")
     table.add_column("kind", no_wrap=True)
@@ -76,20 +77,21 @@ def _table(record: ZenodoRecord, chosen: Sequence[RemoteFile]) -> Table:
     table.add_column("chosen", no_wrap=True)
     for file in record.files:
         mark = "yes" if file in chosen else ""
-        table.add_row(Text(file.name), file.kind or "unknown", format_bytes(file.size), mark)
+        table.add_row(cell(file.name), file.kind or "unknown", format_bytes(file.size), mark)
     table.add_section()
     size = format_bytes(sum(file.size for file in chosen))
     table.add_row(f"{len(chosen)} chosen", "", size, "")
     return table
 
 
-def _summary(out: Path, retrieved: Sequence[downloads.Retrieved]) -> str:
+def _summary(out: Path, retrieved: Sequence[downloads.Retrieved]) -> list[str]:
     fetched = sum(item.fetched for item in retrieved)
     received = format_bytes(sum(item.received for item in retrieved))
-    return (
+    return [
         f"{out}: fetched {fetched} ({received}), kept {len(retrieved) - fetched} that were here; "
-        f"every md5 is the record's\nnext: avmit convert {out} --out avmit"
-    )
+        "every md5 is the record's",
+        f"next: avmit convert {out} --out avmit",
+    ]
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def _bars(console: Console, files: Sequence[RemoteFile]) -> Iterator[downloads.P
         def progress(file: RemoteFile, done: int) -> None:
             bars.start()
             if file not in tasks:
-                tasks[file] = bars.add_task(file.name, total=file.size, completed=done)
+                tasks[file] = bars.add_task(printable(file.name), total=file.size, completed=done)
             started_at[file] = min(done, started_at.get(file, done))
             done_of[file] = done
             bars.update(tasks[file], completed=done)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from conversion import export as exporting
-from conversion.terminal import progress_bar
+from conversion.terminal import progress_bar, show
 
 
 def export(
@@ -27,4 +27,4 @@ def export(
     """
     with progress_bar("exporting") as advance:
         count = exporting.export(package, config, out, workers, advance)
-    print(f"{out}: {count:,} records of {config}")
+    show(f"{out}: {count:,} records of {config}")

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from conversion.manifest import Manifest, read_package
+from conversion.terminal import cell
 from conversion.wording import format_bytes
 
 
@@ -16,18 +17,18 @@ def describe(package: Path) -> tuple[Table, list[str]]:
     Raises:
         AvmitError: there is no package there.
     """
-    table = Table(title=str(package), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=cell(str(package)), title_justify="left", box=box.SIMPLE_HEAD)
     for text in ("config", "split"):
-        table.add_column(text, no_wrap=True)
+        table.add_column(text, overflow="fold")
     for numeric in ("rows", "shards", "size"):
         table.add_column(numeric, justify="right", no_wrap=True)
     for text in ("audio", "visual"):
-        table.add_column(text, no_wrap=True)
+        table.add_column(text, overflow="fold")
     manifests = read_package(package)
     for config, manifest in manifests.items():
         for index, (split, shards) in enumerate(manifest.splits.items()):
             table.add_row(
-                config if index == 0 else "",
+                cell(config if index == 0 else ""),
                 split,
                 f"{manifest.rows(split):,}",
                 str(len(shards)),

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from conversion.info import describe
+from conversion.terminal import show, table_console
 
 
 def info(
@@ -17,5 +17,5 @@ def info(
     Example: avmit info avmit
     """
     table, provenance = describe(package)
-    Console().print(table)
-    print("\n".join(provenance))
+    table_console().print(table)
+    show(*provenance)

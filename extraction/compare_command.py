@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
-from conversion.terminal import progress_bar, table_console
+from conversion.terminal import cell, progress_bar, show, table_console
 from extraction import compare as comparison
 
 
@@ -32,8 +31,8 @@ def compare(
     console.print(_totals(found))
     console.print(_worst(found, config_a, config_b))
     for column, reason in found.skipped.items():
-        print(f"{column} is not compared: {reason}")
-    print(f"videos in {config_a} alone: {found.only_a:,}; in {config_b} alone: {found.only_b:,}")
+        show(f"{column} is not compared: {reason}")
+    show(f"videos in {config_a} alone: {found.only_a:,}; in {config_b} alone: {found.only_b:,}")
 
 
 def _totals(found: comparison.Comparison) -> Table:
@@ -62,10 +61,10 @@ def _worst(found: comparison.Comparison, config_a: str, config_b: str) -> Table:
     table.add_column("video", overflow="fold")
     table.add_column("column")
     for name in ("relative", "absolute", "cosine", f"timesteps {config_a}, {config_b}"):
-        table.add_column(name, justify="right")
+        table.add_column(cell(name), justify="right")
     for one in found.worst:
         table.add_row(
-            Text(one.name),
+            cell(one.name),
             one.column,
             f"{one.relative:.3g}",
             f"{one.absolute:.3g}",

@@ -12,7 +12,7 @@ from rich import progress
 
 from conversion.manifest import BAD_VIDEOS
 from conversion.shards import LEAST_SHARD_BYTES
-from conversion.terminal import Rate, live_bar
+from conversion.terminal import Rate, live_bar, show
 from conversion.wording import parse_size
 from extraction import extract as extraction
 from extraction.options import Options
@@ -110,12 +110,12 @@ def extract(
         encoder_modules=tuple(encoder_module or ()),
     )
     with _progress() as advance:
-        done = extraction.extract(videos, annotations, out, options, advance, print)
-    print(_summary(done))
-    print(f'{out}: load it with load_dataset("{out}", "{config}")')
+        done = extraction.extract(videos, annotations, out, options, advance, show)
+    show(*_summary(done))
+    show(f'{out}: load it with load_dataset("{out}", "{config}")')
 
 
-def _summary(done: extraction.Extracted) -> str:
+def _summary(done: extraction.Extracted) -> list[str]:
     manifest = done.manifest
     rows = ", ".join(f"{split} {manifest.rows(split):,} rows" for split in manifest.splits)
     shards = sum(map(len, manifest.splits.values()))
@@ -133,7 +133,7 @@ def _summary(done: extraction.Extracted) -> str:
             f"{len(done.bad):,} bad videos left out ({names}{more}): "
             f"all in {manifest.config}/{BAD_VIDEOS}"
         )
-    return "\n  ".join(lines)
+    return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
 @contextmanager
