@@ -10,7 +10,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from conversion.terminal import table_console
+from conversion.terminal import cell, show, table_console
 from conversion.wording import printable
 from extraction import registry
 from extraction.check import check_side
@@ -88,11 +88,11 @@ def check(
     found = registry.find(name, sides.get(modality), settings, encoder_module or [])
     refuse_untaken({found.modality: settings.given}, {found.modality: found.takes}, [found.name])
     opened = found.open(weights)
-    print(describe_line(opened.encoder))
+    show(describe_line(opened.encoder))
     failed = False
     for what, problem in check_side(opened):
         failed |= problem is not None
-        print(f"ok     {what}" if problem is None else f"FAILS  {what}: {problem}", flush=True)
+        show(f"ok     {what}" if problem is None else f"FAILS  {what}: {problem}")
     raise typer.Exit(int(failed))
 
 
@@ -113,7 +113,7 @@ def _show(modules: list[Path]) -> None:
         if isinstance(encoder, str):
             broken.append(encoder)
         else:
-            table.add_row(*_described(encoder))
+            table.add_row(*map(cell, _described(encoder)))
     table_console().print(table)
     for line in broken:
         print(f"avmit: {printable(line)}", file=sys.stderr)
