@@ -1,6 +1,9 @@
 """A record read is the record written, and a damaged one is never mistaken for another."""
 
+import contextlib
 import gzip
+import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conversion.tfrecord import BadRecord, Record, read_record, write_record
+from conversion.tfrecord import BadRecord, Record, inflate, read_record, write_record
 
 SPECIAL = [0, 0x80000000, 1, 0x80000001, 0x007FFFFF, 0x00800000, 0x7F7FFFFF, 0xFF7FFFFF]
 
@@ -132,6 +135,43 @@ def test_any_damage_is_noticed_or_harmless(
     for step in steps:
         damaged = _edit(damaged, step)
     assert_bad_or_same(damaged)
+
+
+def zlib_content(data: bytes) -> bytes | None:
+    """What zlib finds in a file of one gzip member and nothing else; None if that is not so."""
+    member = zlib.decompressobj(wbits=31)
+    try:
+        content = member.decompress(data)
+    except zlib.error:
+        return None
+    return content if member.eof and not member.unused_data else None
+
+
+GZIPPED = [WRITTEN, *(gzip.compress(gzip.decompress(WRITTEN), n, mtime=0) for n in (0, 9))]
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(GZIPPED), edits, st.booleans())
+@example(WRITTEN, [("insert", len(WRITTEN), WRITTEN)], False)
+@example(WRITTEN, [("insert", len(WRITTEN), b"junkjunk" + WRITTEN[-8:])], False)
+@example(WRITTEN, [("overwrite", 3, b"\x20")], False)
+@example(WRITTEN, [("overwrite", 3, b"\x02")], True)
+def test_gzip_is_inflated_where_zlib_inflates_it(
+    data: bytes, steps: list[tuple[str, int, bytes]], mend: bool
+) -> None:
+    for step in steps:
+        data = _edit(data, step)
+    if mend:  # let the end say what is inside
+        content = zlib.decompressobj(wbits=-15)
+        with contextlib.suppress(zlib.error):
+            inside = content.decompress(data[10:])
+            data = data[:-8] + struct.pack("<II", zlib.crc32(inside), len(inside))
+    try:
+        inflated = inflate(data)
+    except BadRecord:
+        assert zlib_content(data) is None
+    else:
+        assert inflated == zlib_content(data)
 
 
 @settings(max_examples=200)
