@@ -4,8 +4,8 @@ Two bytes can be a whole timestep, for which protobuf takes forty and Python a m
 message of megabytes, packed into a few kilobytes, would take minutes and gigabytes.
 """
 
-MOST_FIELDS = 32_768
-"""Eight thousand timesteps; a published record has some sixty fields."""
+MOST_FIELDS = 16_384
+"""Five thousand timesteps; a published record has some sixty fields."""
 
 _PACKED = 16
 """So many bytes of packed numbers count as a field, for they cost protobuf about as much."""

@@ -154,8 +154,10 @@ def _probe(records: RecordSet, annotations: Annotations) -> tuple[Dims, int]:
     found: list[tuple[Dims, int]] = []
     reasons: list[str] = []
     # The even sample first, then all others, so that one readable record is enough.
-    for index, video in enumerate([*videos[::step], *videos]):
-        if index >= len(videos[::step]) and found:
+    sample = videos[::step]
+    others = (video for index, video in enumerate(videos) if index % step)
+    for index, video in enumerate([*sample, *others]):
+        if index >= len(sample) and found:
             break
         try:
             record = read_record(records.reader.read(video.tfrecord_filename))

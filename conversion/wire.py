@@ -22,12 +22,12 @@ _KEY_BYTES = 16  # of the feature lists' start: their length, and the first one'
 _MOST_LAYOUTS = 256
 
 # Records may be anybody's: a larger message is left to protobuf, and little is kept of any.
-MOST_TIMESTEPS = 4096
-"""Of a list: more than one a millisecond of three seconds."""
+MOST_TIMESTEPS = 2048
+"""Of a list: one each millisecond and a half of three seconds."""
 _MOST_ROWS = 2 * MOST_TIMESTEPS  # of all lists
 _MOST_LISTS = 8
-_MOST_CONTEXT = 8192  # bytes
-_MOST_KEPT = 16_384  # bytes of framing, a thousand timesteps, for which a layout is remembered
+_MOST_CONTEXT = 4096  # bytes
+_MOST_KEPT = 1024, 16_384  # pieces of framing and their bytes, with which a layout is kept
 
 
 class _Irregular(Exception):
@@ -55,8 +55,9 @@ class _Layout:
                 return False
         return True
 
-    def framing_bytes(self) -> int:
-        return sum(len(piece) for _, piece in self.framing)
+    def is_small(self) -> bool:
+        pieces, most_bytes = _MOST_KEPT
+        return len(self.framing) <= pieces and sum(len(p) for _, p in self.framing) <= most_bytes
 
 
 _layouts: dict[bytes, _Layout] = {}
@@ -75,7 +76,7 @@ def regular_lists(payload: bytes) -> tuple[bytes, dict[str, npt.NDArray[np.uint8
         layout = _layouts.get(key)
         if layout is None or not layout.fits(payload, context_end):
             layout = _find_layout(payload[context_end:])
-            if layout.framing_bytes() <= _MOST_KEPT:
+            if layout.is_small():
                 if len(_layouts) >= _MOST_LAYOUTS:  # never of one release
                     _layouts.clear()
                 _layouts[key] = layout

@@ -64,28 +64,28 @@ TOO_MANY = {
 def test_a_small_file_of_many_fields(name: str) -> None:
     with pytest.raises(BadRecord) as bad:
         read_record(deflate(frame(TOO_MANY[name])))
-    assert str(bad.value) == "has more than 32,768 fields"
+    assert str(bad.value) == "has more than 16,384 fields"
 
 
 @pytest.mark.parametrize("more", [b"", UNKNOWN])
 def test_many_timesteps_of_unknown_lists_are_too_many_fields_too(more: bytes) -> None:
     """Whether or not the message is regular."""
-    third = entry("more", feature_list(*rows(0, 4096, 1)))
-    lists = [entry("audio", feature_list(*rows(0, 4096, 1))), third, VISUAL]
-    names = [*NAMES[:2], NAMES[3], entry("audio_timesteps", int_feature(4096))]
+    third = entry("more", feature_list(*rows(0, 2048, 1)))
+    lists = [entry("audio", feature_list(*rows(0, 2048, 1))), third, VISUAL]
+    names = [*NAMES[:2], NAMES[3], entry("audio_timesteps", int_feature(2048))]
     context = field(1, b"".join(names))
-    assert parse_example(context + field(2, lists[0] + VISUAL) + more).audio.shape == (4096, 1)
-    fourth = entry("moreover", feature_list(*rows(0, 4096, 1)))
+    assert parse_example(context + field(2, lists[0] + VISUAL) + more).audio.shape == (2048, 1)
+    fourth = entry("moreover", feature_list(*rows(0, 2048, 1)))
     with pytest.raises(BadRecord) as bad:
         parse_example(context + field(2, b"".join([*lists, fourth])) + more)
-    assert str(bad.value) == "has more than 32,768 fields"
+    assert str(bad.value) == "has more than 16,384 fields"
 
 
 @pytest.mark.parametrize("width", [0, 4, 8])
 def test_more_timesteps_than_three_seconds_have(width: int) -> None:
     with pytest.raises(BadRecord) as bad:
-        parse_example(in_audio(feature_list(*[bytes_feature(bytes(width))] * 4097)))
-    assert str(bad.value) == "has 4,097 timesteps of 'audio', more than 4,096"
+        parse_example(in_audio(feature_list(*[bytes_feature(bytes(width))] * 2049)))
+    assert str(bad.value) == "has 2,049 timesteps of 'audio', more than 2,048"
 
 
 def test_a_name_of_megabytes() -> None:
@@ -96,7 +96,7 @@ def test_a_name_of_megabytes() -> None:
 
 
 def test_what_records_leave_behind_is_small() -> None:
-    steps = [in_audio(feature_list(*rows(0, 4000 + more, 1))) for more in range(10)]
+    steps = [in_audio(feature_list(*rows(0, 2000 + more, 1))) for more in range(10)]
     names = [field(2, AUDIO + VISUAL + entry("n" * (99_000 + more), b"")) for more in range(30)]
     tracemalloc.start()
     try:
@@ -110,7 +110,7 @@ def test_what_records_leave_behind_is_small() -> None:
     assert after - before < 1_000_000
 
 
-@pytest.mark.parametrize("steps", [1, 100, 127, 4096])
+@pytest.mark.parametrize("steps", [1, 100, 127, 2048])
 def test_any_number_of_timesteps_that_may_be_is_read(steps: int) -> None:
     audio = np.arange(steps * 3, dtype=np.float32).reshape(steps, 3)
     read = read_record(write_record(Record("a/b.mp4", "a", audio, audio[::-1])))
@@ -127,10 +127,10 @@ def test_the_widest_encoders_at_a_hundred_timesteps_are_read() -> None:
 
 def test_fields_in_another_order_are_counted_alike() -> None:
     """Thousands of timesteps that are not regular: protobuf's to read."""
-    values = rows(0, 4096, 1)
+    values = rows(0, 2048, 1)
     lists = field(2, VISUAL + entry("audio", feature_list(*values)) + field(7, b"unknown"))
     context = field(
-        1, b"".join([*NAMES[:2], NAMES[3], entry("audio_timesteps", int_feature(4096))])
+        1, b"".join([*NAMES[:2], NAMES[3], entry("audio_timesteps", int_feature(2048))])
     )
     record = parse_example(lists + context)
-    assert record.audio.tolist() == [[float(value)] for value in range(4096)]
+    assert record.audio.tolist() == [[float(value)] for value in range(2048)]
