@@ -151,7 +151,7 @@ def test_values_nested_so_deeply_that_they_can_only_just_be_read(copied: Path) -
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (os.mkdir, "Is a directory"),
+        (os.mkdir, "is no regular file"),
         (os.mkfifo, "is no regular file"),
         (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**36), "more than"),
     ],
