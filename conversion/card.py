@@ -15,7 +15,7 @@ from avmit import AvmitError
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features, read_features
-from conversion.manifest import Manifest, config_names, read_manifest, read_package
+from conversion.manifest import Manifest, config_names, part_of_release, read_manifest, read_package
 from conversion.whole import read_regular, write_whole
 from conversion.wording import format_bytes, printable
 
@@ -128,6 +128,7 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
         dataset_info=[_yaml_info(m, features[config]) for config, m in manifests.items()],
     )
     embeddings = {config: m for config, m in manifests.items() if m.dims}
+    part = part_of_release(manifests)
     card = DatasetCard.from_template(
         data,
         template_path=str(TEMPLATE),
@@ -141,6 +142,9 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
         published=any(not m.extracted for m in manifests.values()),
         extracted=any(m.extracted for m in manifests.values()),
         version=avmit.__version__,
+        part="" if part is None else f"{part:,}",
+        part_test=_test_videos(manifests),
+        part_names=max(map(_label_count, features.values())),
     )
     return str(card).rstrip() + "\n"
 
@@ -180,6 +184,14 @@ def left_behind(card: str, manifests: Mapping[str, Manifest], name: str = NAME) 
         if matches and all(match and match["config"] == config for match in matches):
             gone.add(config)
     return gone - manifests.keys()
+
+
+def _test_videos(manifests: Mapping[str, Manifest]) -> int:
+    return max((m.rows("test") for m in manifests.values() if "test" in m.splits), default=0)
+
+
+def _label_count(features: Features) -> int:
+    return len(getattr(features.get("label"), "names", None) or [])
 
 
 def _yaml_config(manifest: Manifest, configs: list[str]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from avmit import RATED_VIDEOS
 from conversion.checks import Check, judged
 from conversion.checks_rows import KEY, compare_videos
 
 # The full release, arXiv 2308.09685.
-RATED_VIDEOS = 57_177
 TEST_VIDEOS = 960
 TEST_CLASSES = 16
 TEST_VIDEOS_PER_CLASS = 60
@@ -89,7 +89,11 @@ def _paper(ratings: pa.Table | None, test_set: pa.Table | None) -> list[Check]:
     if ratings is None:
         return [Check("release", ".", True, "no ratings in the package")]
     if len(ratings) != RATED_VIDEOS:
-        found = f"not the full release ({len(ratings):,} of {RATED_VIDEOS:,} rated videos)"
+        names = pc.count_distinct(ratings["AVMIT_label"]).as_py()
+        found = (
+            f"not the full release ({len(ratings):,} of {RATED_VIDEOS:,} rated videos): label "
+            f"numbers are of {names:,} names"
+        )
         return [Check("release", ".", True, found)]
     checks = [Check("release", ".", True, f"full: {RATED_VIDEOS:,} rated videos")]
     if test_set is None:

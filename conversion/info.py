@@ -1,18 +1,23 @@
 """`avmit info`: what a package holds, as a table."""
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
-from conversion.manifest import Manifest, read_package
+import avmit
+from avmit import AvmitError
+from conversion.features import read_features
+from conversion.manifest import Manifest, part_of_release, read_package
 from conversion.terminal import cell
 from conversion.wording import format_bytes
 
 
 def describe(package: Path) -> tuple[Table, list[str]]:
-    """Return a table of configs, splits, rows, widths, shards and sizes, and a line of provenance
-    for each config.
+    """Return a table of configs, splits, rows, widths, shards and sizes, and lines: the provenance
+    of each config, and of how much of the release the package is, where it is a part.
 
     Raises:
         AvmitError: there is no package there.
@@ -35,7 +40,24 @@ def describe(package: Path) -> tuple[Table, list[str]]:
                 format_bytes(manifest.bytes(split)),
                 *(_dim(manifest, column) for column in ("audio", "visual")),
             )
-    return table, [f"{name} is from {_provenance(m)}" for name, m in manifests.items()]
+    lines = [f"{name} is from {_provenance(m)}" for name, m in manifests.items()]
+    part = part_of_release(manifests)
+    if part is not None:
+        of_names = _label_names(package, manifests)
+        lines.append(
+            f"not the full release: {part:,} of {avmit.RATED_VIDEOS:,} rated videos{of_names}"
+        )
+    return table, lines
+
+
+def _label_names(package: Path, manifests: Mapping[str, Manifest]) -> str:
+    """Say how many names the embedding configs' `label` has; nothing where that cannot be read."""
+    for config, manifest in manifests.items():
+        if manifest.dims:
+            with contextlib.suppress(AvmitError):
+                names = getattr(read_features(package / config, manifest).get("label"), "names", [])
+                return f", so label numbers are of {len(names):,} names"
+    return ""
 
 
 def _dim(manifest: Manifest, column: str) -> str:

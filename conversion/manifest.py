@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import avmit
 from avmit import AvmitError
 from conversion.manifest_problems import EXTRACTION, manifest_problems, numbering_problems
 from conversion.whole import read_regular, write_whole
@@ -213,6 +214,23 @@ def check_one_format(package: Path, coming: Mapping[str, str]) -> None:
     problem = mixed({name: read_manifest(package / name).format for name in names} | {**coming})
     if problem is not None:
         raise AvmitError(f"{package} would have {problem}, or choose another --out")
+
+
+def part_of_release(manifests: Mapping[str, Manifest]) -> int | None:
+    """Return how many rated videos a package is of, where that is a part of the full release.
+
+    Without ratings, the rated videos are those with a row in an embedding config or without.
+    """
+    if "ratings" in manifests:
+        rated = manifests["ratings"].rows("train")
+    else:
+        counts = [
+            sum(map(m.rows, m.splits)) + m.missing_records + m.bad_records
+            for m in manifests.values()
+            if m.dims
+        ]
+        rated = max(counts, default=avmit.RATED_VIDEOS)
+    return rated if rated < avmit.RATED_VIDEOS else None
 
 
 def sha256_of(path: Path) -> str:

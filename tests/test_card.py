@@ -12,6 +12,7 @@ from conftest import Run
 from helpers import CONFIGS, DIMS, SPLITS, csv_rows, expected_rows, shard_rows, shards, write_set
 from huggingface_hub import DatasetCard
 
+import avmit
 from conversion.card import size_category
 from conversion.card_yaml import read_yaml
 from conversion.convert import Options, convert
@@ -160,6 +161,57 @@ def test_a_package_of_one_config_has_it_as_the_default(small_release: Path, tmp_
     convert(small_release, tmp_path / "avmit", Options(configs=["vggish_vgg16"], workers=1))
     data = data_of(tmp_path / "avmit")
     assert [(c["config_name"], c["default"]) for c in data["configs"]] == [("vggish_vgg16", True)]
+
+
+def about(text: str) -> str:
+    _, _, after = text.partition("<!-- avmit:begin about -->\n")
+    return after.partition("<!-- avmit:end about -->")[0]
+
+
+def test_a_card_of_a_part_of_the_release_counts_what_is_there(text: str) -> None:
+    assert (
+        about(text)
+        == """# Audiovisual Moments in Time (AVMIT)
+
+A part of AVMIT: 48 of its 57,177 three-second videos from
+[Moments in Time](http://moments.csail.mit.edu/), each rated by three trained participants or more
+for whether its audiovisual action is there and prominent, 16 of them in the test set.
+`label` numbers the 16 AVMIT labels of this part: in the full release the numbers are others.
+The paper: [arXiv 2308.09685](https://arxiv.org/abs/2308.09685). The videos are not part of it.
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("configs", "said", "unsaid"),
+    [
+        (["ratings"], "A part of AVMIT: 32 of its 57,177", ["test set", "`label`"]),
+        (["vggish_vgg16"], "A part of AVMIT: 32 of its 57,177", []),
+        (["ratings", "test_set"], "prominent, 16 of them in the test set.", ["`label`"]),
+        (["test_set"], "57,177 three-second videos", ["A part"]),  # nothing says of how many
+    ],
+)
+def test_a_part_is_known_by_what_the_package_has(
+    small_release: Path, tmp_path: Path, configs: list[str], said: str, unsaid: list[str]
+) -> None:
+    convert(small_release, tmp_path / "avmit", Options(configs=configs, workers=1))
+    text = about((tmp_path / "avmit" / "README.md").read_text(encoding="utf-8"))
+    assert said in text
+    assert not [words for words in unsaid if words in text]
+
+
+def test_a_card_of_the_full_release(
+    small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(avmit, "RATED_VIDEOS", 32)
+    convert(small_release, tmp_path / "avmit", Options(workers=1))
+    text = about((tmp_path / "avmit" / "README.md").read_text(encoding="utf-8"))
+    assert text.startswith("# Audiovisual Moments in Time (AVMIT)\n\n57,177 three-second videos")
+    assert text.endswith("(https://arxiv.org/abs/2308.09685).\nThe videos are not part of it.\n")
+
+
+def test_the_card_ties_label_to_the_names_in_the_ratings(text: str) -> None:
+    assert '`rows.features["label"].int2str(rows[0]["label"])` is the name.' in text
 
 
 def test_the_card_command_leaves_what_people_wrote(

@@ -95,6 +95,9 @@ def test_info(package: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(found) == 1, (config, split)
         assert any(line.startswith(f"{config} is from ") for line in ran.out.splitlines())
     assert "vggish_vgg16 is from VGGish_VGG16, 48 records" in ran.out.splitlines()
+    assert ran.out.splitlines()[-1] == (
+        "not the full release: 48 of 57,177 rated videos, so label numbers are of 16 names"
+    )
 
 
 def test_info_on_a_narrow_terminal_still_has_the_numbers(

@@ -72,7 +72,9 @@ def test_a_good_package_holds_with_these_findings(sharded_package: Path) -> None
         ("rows", EMBEDDINGS): "48 equal to those of ratings",
         ("rating values", "raw_ratings"): f"{raw} of 1, 2 or 3",
         ("raw ratings", "raw_ratings"): "add up to r1, r2, r3 for 48 of 48 rated videos",
-        ("release", "."): "not the full release (48 of 57,177 rated videos)",
+        ("release", "."): (
+            "not the full release (48 of 57,177 rated videos): label numbers are of 16 names"
+        ),
         ("splits", EMBEDDINGS): "train 32, test 16",
         ("order", EMBEDDINGS): "that of ratings",
         ("complete", EMBEDDINGS): "48 rows, 0 listed without, of 48 rated videos",

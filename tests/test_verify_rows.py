@@ -305,5 +305,8 @@ def test_the_full_release_is_held_against_the_paper(full: Path, tmp_path: Path) 
     assert _paper(package)["test videos"] == (True, "no test_set in the package")
     tamper(package, "ratings", RATINGS, lambda table: table.slice(1))
     assert _paper(package) == {
-        "release": (True, "not the full release (57,176 of 57,177 rated videos)")
+        "release": (
+            True,
+            "not the full release (57,176 of 57,177 rated videos): label numbers are of 16 names",
+        )
     }
