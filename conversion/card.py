@@ -15,7 +15,14 @@ from avmit import AvmitError
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
 from conversion.features import card_features, read_features
-from conversion.manifest import Manifest, config_names, part_of_release, read_manifest, read_package
+from conversion.manifest import (
+    Manifest,
+    config_names,
+    mixed_formats,
+    part_of_release,
+    read_manifest,
+    read_package,
+)
 from conversion.whole import read_regular, write_whole
 from conversion.wording import format_bytes, printable
 
@@ -54,8 +61,12 @@ def write_card(package: Path, otherwise: str = "") -> bool:
     `merge_cards` says what that is.
 
     Raises:
-        AvmitError: there is no package there, or its card or a config's first shard cannot be read.
+        AvmitError: there is no package there, it is of several formats, or its card or a config's
+            first shard cannot be read.
     """
+    problem = mixed_formats(read_package(package))
+    if problem is not None:
+        raise AvmitError(f"{package} has {problem}")
     return put_card(package, card_text(package, otherwise=otherwise))
 
 
@@ -68,7 +79,7 @@ def card_text(
     is written, so that what is wrong is known before a config is published.
 
     Raises:
-        AvmitError: as for `write_card`.
+        AvmitError: there is no package there, or its card or a config's first shard cannot be read.
     """
     there = {name: package / name for name in config_names(package) if name not in staged}
     if not there and not staged:

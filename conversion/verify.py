@@ -16,7 +16,7 @@ from conversion.checks_rows import row_checks
 from conversion.checks_schema import label_names, schema_problem
 from conversion.checks_shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.features import features_of
-from conversion.manifest import Manifest, read_manifests
+from conversion.manifest import Manifest, mixed_formats, read_manifests
 from conversion.workers import run_tasks
 
 Progress = Callable[[int, int], None]
@@ -37,7 +37,7 @@ def verify(
         AvmitError: there is no package there.
     """
     manifests, bad = read_manifests(package)
-    checks = [package_check(package)]
+    checks = [package_check(package), _format_check(manifests)]
     checks += [
         Check("manifest", name, name not in bad, bad.get(name, "well-formed"))
         for name in sorted({*manifests, *bad})
@@ -57,6 +57,12 @@ def verify(
     features = {config: _first_features(shards) for config, shards in examined.items()}
     checks += card_checks(package, manifests, features)
     return [*checks, *_content_checks(package, manifests, examined, tables, unsound)]
+
+
+def _format_check(manifests: Mapping[str, Manifest]) -> Check:
+    mixed = mixed_formats(manifests)
+    one = next((manifest.format for manifest in manifests.values()), "none")
+    return Check("format", ".", mixed is None, mixed or one)
 
 
 def _examine_all(

@@ -42,6 +42,7 @@ def test_a_good_package_holds_with_these_findings(sharded_package: Path) -> None
         assert found.pop(("nulls", config)) == "none"
     assert found == {
         ("package", "."): "every folder of shards has its manifest",
+        ("format", "."): "arrow",
         ("numbering", "ratings"): "complete: train 1",
         ("numbering", "raw_ratings"): "complete: train 1",
         ("numbering", "test_set"): "complete: test 1",

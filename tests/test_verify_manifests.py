@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run
+from helpers import visible
 from verifying import EMBEDDINGS, TEST, TRAIN, edit_manifest, entry, failures
 
 import avmit
 from conversion.card import write_card
+from conversion.convert import Options, convert
+from conversion.shards import Encoding
 from conversion.verify import verify
 
 MANIFESTS: dict[str, tuple[Callable[[Any], Any], str]] = {
@@ -107,3 +111,25 @@ def test_a_folder_that_is_no_package_is_refused(tmp_path: Path, folder: str) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(avmit.AvmitError, match=r"make (a package|one) with `avmit convert"):
         verify(tmp_path / folder)
+
+
+def test_configs_of_several_formats(
+    copied: Path, small_release: Path, tmp_path: Path, run: Run
+) -> None:
+    other = tmp_path / "other"
+    convert(small_release, other, Options(workers=1, encoding=Encoding("parquet")))
+    shutil.rmtree(copied / "raw_ratings")
+    shutil.copytree(other / "raw_ratings", copied / "raw_ratings")
+    problem = (
+        "configs of several formats (arrow: ratings, test_set, vggish_vgg16; "
+        "parquet: raw_ratings), and datasets reads all configs of a package as one: "
+        "convert all configs with one --format"
+    )
+    assert ("format", ".", problem) in failures(copied)
+    before = visible(copied)
+    ran = run("card", copied)
+    assert (ran.code, ran.out, ran.err) == (1, "", f"avmit: {copied} has {problem}\n")
+    assert visible(copied) == before
+    assert ("format", ".", "parquet") in {
+        (c.name, c.where, c.found) for c in verify(other, workers=1)
+    }
