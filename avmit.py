@@ -15,6 +15,7 @@ import json
 import os
 import re
 import stat
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 
 DEFAULT_FOLDER = "avmit"
 _ATTEMPTS = 3
+_PAUSE = 0.02
+"""Seconds until a config is listed again that was away, as it is while it is replaced."""
 _MOST_OF_A_MANIFEST = 2**20
 _SHARD = re.compile(r"(?P<split>\w+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.(?:arrow|parquet)")
 _REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -258,8 +261,10 @@ def load(
         except AvmitError as error:
             moved = before != _identity(package, config)
             gone = isinstance(error.__cause__, FileNotFoundError)
-            if attempt == _ATTEMPTS - 1 or not (moved or gone):
+            away = before is None and not isinstance(package, str)
+            if attempt == _ATTEMPTS - 1 or not (moved or gone or away):
                 raise
+            time.sleep(_PAUSE)
         else:
             if before == _identity(package, config):
                 if part := _said_of_a_part(package, loaded):
@@ -356,7 +361,8 @@ def shard_files(package: Union[Path, str], config: str, token: Any = None) -> An
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     splits = _by_split(names, str(folder))
     if not splits:
-        raise AvmitError(_no_config(package, config))
+        with _telling_of(str(package)):
+            raise AvmitError(_no_config(package, config))
     files = {}
     for split, shards in splits.items():
         paths = [folder / shard for shard in shards]

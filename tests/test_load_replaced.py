@@ -149,3 +149,18 @@ def test_a_stream_ends_where_its_shards_were_replaced(
         list(rows)
     second = shards(copied, CONFIG, "train")[1]
     assert str(error.value) == f"{second} was replaced since it was listed: load it again"
+
+
+def test_a_config_that_is_away_for_a_moment(
+    copied: Path, sharded_release: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is between two renames, where no file system exchanges folders in one step."""
+    (copied / CONFIG).rename(copied / "away")
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds < 0.1
+        (copied / "away").rename(copied / CONFIG)
+
+    monkeypatch.setattr("time.sleep", meanwhile)
+    loaded = avmit.load(CONFIG, "train", data_dir=copied)
+    assert_same_rows(loaded, expected_rows(sharded_release, CONFIG, "train"))
