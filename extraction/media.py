@@ -13,8 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avmit import AvmitError
+from conversion.wording import format_bytes
 from extraction.extra import require
+from extraction.video_file import (
+    MOST_BYTES_TAKEN,
+    MOST_FRAMES,
+    BadVideo,
+    check,
+    check_frame,
+    check_seconds,
+    check_sound,
+    opened,
+)
 
 FRAME_INTERVAL_MS = 480
 """At least this lies between frames taken; the extractor of arXiv 2308.09685 used YAMNet's hop."""
@@ -24,11 +34,6 @@ SAMPLE_RATE = 16_000
 """Samples per second that VGGish and YAMNet were trained with."""
 SILENCE_SAMPLES = 48_000
 """What stands for the sound of a video without an audio stream: three seconds of zeros."""
-_MOST_FRAMES = 10_000_000  # a broken header may say anything
-
-
-class BadVideo(AvmitError):
-    """A video that cannot be embedded; its text is the reason, and follows on the video's name."""
 
 
 def frames(
@@ -44,7 +49,8 @@ def frames(
         or with `side` None of the video's own size.
 
     Raises:
-        BadVideo: the file is missing or unreadable, or has no frame.
+        BadVideo: the file is missing or unreadable, has no frame, or is beyond the bounds of
+            `video_file`.
     """
     last = 0.0
 
@@ -68,7 +74,7 @@ def frames_by_number(
     RGB as those of `frames`, of shape (len(numbers), side, side, 3).
 
     Raises:
-        BadVideo: the file is missing or unreadable, or has no frame.
+        BadVideo: as for `frames`.
     """
     total, rate = _stated_length(path)
     while True:
@@ -76,6 +82,7 @@ def frames_by_number(
         read = _read(path, _among(chosen), side)
         if read.total == total:
             by_number = dict(read.taken)
+            _check_taken(len(chosen) * read.taken[0][1].nbytes)
             return np.stack([by_number[number] for number in chosen])
         # The file says another number of frames than it has: once more, with the true one.
         total = read.total
@@ -91,7 +98,8 @@ def _stated_length(path: Path) -> tuple[int, float]:
     capture = _open_capture(cv2, path)
     try:
         stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        return max(1, min(stated, _MOST_FRAMES)), float(capture.get(cv2.CAP_PROP_FPS))
+        # A broken header may say anything.
+        return max(1, min(stated, MOST_FRAMES)), float(capture.get(cv2.CAP_PROP_FPS))
     finally:
         capture.release()
 
@@ -108,9 +116,12 @@ def _read(path: Path, wanted: Callable[[int, float], bool], side: int | None) ->
     capture = _open_capture(cv2, path)
     taken: list[tuple[int, npt.NDArray[np.uint8]]] = []
     number = 0
+    held = 0
     try:
         rate = capture.get(cv2.CAP_PROP_FPS)
         while capture.grab():
+            check_frame(*_size(cv2, capture), number + 1)
+            check_seconds(number / rate if rate > 0 else 0.0)
             if wanted(number, rate):
                 decoded, image = capture.retrieve()
                 if not decoded:
@@ -118,6 +129,8 @@ def _read(path: Path, wanted: Callable[[int, float], bool], side: int | None) ->
                 rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                 if side is not None:
                     rgb = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR)
+                held += rgb.nbytes
+                _check_taken(held)
                 taken.append((number, rgb))
             number += 1
     except cv2.error as error:
@@ -129,8 +142,22 @@ def _read(path: Path, wanted: Callable[[int, float], bool], side: int | None) ->
     return _Read(taken, number)
 
 
+def _size(cv2: Any, capture: Any) -> tuple[int, int]:
+    sides = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+    width, height = (int(capture.get(side)) for side in sides)
+    return width, height
+
+
+def _check_taken(held: int) -> None:
+    if held > MOST_BYTES_TAKEN:
+        raise BadVideo(
+            f"gives more than {format_bytes(MOST_BYTES_TAKEN)} of frames: take fewer of them, "
+            "with a longer --frame-interval-ms or --hop-s"
+        )
+
+
 def _open_capture(cv2: Any, path: Path) -> Any:
-    _check_readable(path)
+    check(path)
     capture = cv2.VideoCapture()
     # One thread each: many videos are decoded at a time.
     if not capture.open(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
@@ -182,26 +209,16 @@ def has_audio(path: Path) -> bool:
     Raises:
         BadVideo: the file is missing or unreadable.
     """
-    av = require("av")
-    _check_readable(path)
-    try:
-        with av.open(str(path)) as container:
-            return bool(container.streams.audio)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise BadVideo(f"is not a video that FFmpeg can open ({_reason(error)})") from error
+    with opened(path) as container:
+        return bool(container.streams.audio)
 
 
 def _mono(path: Path) -> tuple[npt.NDArray[np.int64], int | None]:
     """Return 16-bit samples of one channel with their rate; None where there is no stream."""
-    av = require("av")
-    _check_readable(path)
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                return np.zeros(0, np.int64), None
-            pieces, rate = _decode(av, container)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise BadVideo(f"is not a video that FFmpeg can open ({_reason(error)})") from error
+    with opened(path) as container:
+        if not container.streams.audio:
+            return np.zeros(0, np.int64), None
+        pieces, rate = _decode(require("av"), container)
     if not pieces:
         raise BadVideo("has an audio stream with nothing that can be decoded")
     return np.concatenate(pieces), rate
@@ -210,7 +227,7 @@ def _mono(path: Path) -> tuple[npt.NDArray[np.int64], int | None]:
 def _decode(av: Any, container: Any) -> tuple[list[npt.NDArray[np.int64]], int]:
     """Decode the first audio stream to mono pieces, leaving out packets that are damaged."""
     to_int16 = av.AudioResampler(format="s16p")
-    pieces, rate = [], 0
+    pieces, rate, samples = [], 0, 0
     for packet in container.demux(container.streams.audio[0]):
         try:
             decoded = packet.decode()
@@ -220,6 +237,8 @@ def _decode(av: Any, container: Any) -> tuple[list[npt.NDArray[np.int64]], int]:
             for converted in to_int16.resample(frame):
                 pieces.append(_average(converted.to_ndarray()))
                 rate = converted.sample_rate
+                samples += converted.samples
+                check_sound(samples, rate)
     return pieces, rate
 
 
@@ -230,16 +249,3 @@ def _average(channels: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
         return np.asarray(wide.sum(0) // len(wide))
     # pydub divides each channel before it adds them up.
     return np.asarray((wide // len(wide)).sum(0))
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise BadVideo("is empty")
-    except OSError as error:
-        raise BadVideo(f"cannot be read ({error.strerror})") from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -22,7 +22,7 @@ from extraction.encoder import Side, Sides, matrices
 from extraction.foreign import no_exit
 from extraction.inputs import Sound
 from extraction.items import Item, Items, Matrix, split
-from extraction.media import BadVideo
+from extraction.video_file import BadVideo
 
 _AHEAD = 16
 """Videos decoded beyond two for each worker: about three batches, at 1 MB each."""

@@ -17,9 +17,9 @@ from conversion.manifest import Shard
 from conversion.shards import Encoding, ShardWriter, list_array
 from conversion.staging import ShardResult
 from extraction.encoder import Sides
-from extraction.media import BadVideo
 from extraction.pipeline import Embedded, Outcome, embed
 from extraction.spill import Spill
+from extraction.video_file import BadVideo
 
 OnBadVideo = Literal["error", "skip"]
 Advance = Callable[[int, int], None]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from extraction.items import Matrix
-from extraction.media import BadVideo
 from extraction.pipeline import Embedded, Outcome
+from extraction.video_file import BadVideo
 
 EVERY_SECONDS = 20.0
 """How often outcomes go to disk: a third of the minute that may be lost."""

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from avmit import AvmitError
+from extraction.video_file import is_utf8
 
 LOCATIONS = {
     "training": ("training", "train"),
@@ -40,6 +41,8 @@ class Videos:
             raise AvmitError(
                 f"no folder {root}: --videos takes the one that holds training and validation"
             )
+        if not is_utf8(root):
+            raise AvmitError(f"{root} is no path in UTF-8, as decoders need: rename the folder")
         self.root = root
         spellings = [name for names in LOCATIONS.values() for name in names]
         if not any((root / name).is_dir() for name in spellings):
@@ -59,7 +62,7 @@ class Videos:
         spellings = LOCATIONS.get(video_location, (video_location,))
         for location in spellings:
             path = self.root / location / folder / name
-            if path.is_file():
+            if _is_file(path):
                 return path
         for location in spellings:
             folders = self._listing(self.root / location)
@@ -68,6 +71,13 @@ class Videos:
             if found is not None:
                 return found
         return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _by_alias(stem: str, files: Iterable[Path]) -> Path | None:

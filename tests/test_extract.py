@@ -1,5 +1,6 @@
 """Extraction: the config it makes, bad videos, retries, and runs that are cut off."""
 
+import csv
 import json
 import os
 import shutil
@@ -32,9 +33,9 @@ from extraction.encoder import Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
 from extraction.encoders.yamnet import YAMNET
 from extraction.extract import Extracted, extract
-from extraction.media import BadVideo
 from extraction.options import Options
 from extraction.pipeline import embed
+from extraction.video_file import BadVideo
 from extraction.videos import ALIASES, Videos
 
 TIMESTEPS = ("audio", "visual")
@@ -170,6 +171,47 @@ def test_both_none(run_extract: Extract) -> None:
         run_extract(audio=None, visual=None, audio_weights=None, visual_weights=None)
 
 
+NAMELESS = "'{}' cannot name an embedding config: use letters, digits, _ and -"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"--config": "not a name!"}, NAMELESS.format("not a name!")),
+        ({"--config": "ratings"}, NAMELESS.format("ratings")),
+        ({"--config": "../x"}, NAMELESS.format("../x")),
+        ({"--videos": "nowhere"}, "no folder nowhere: --videos takes the one that holds training"),
+        ({"--annotations": "nowhere"}, "no raw_video_ratings.csv in nowhere: put the release"),
+        ({"--audio-weights": "nowhere"}, "--audio-weights nowhere: there is nothing there"),
+        ({"--visual-weights": "x"}, "--visual-weights without an encoder: name one with --visual"),
+        ({"--audio": "none"}, "--audio and --visual are both none: name an encoder for one of"),
+        ({"--max-shard-size": "big"}, "'big' is not a size"),
+    ],
+)
+def test_what_is_wrong_is_told_before_an_encoder_is_fetched(
+    change: dict[str, str],
+    expected: str,
+    videos: Path,
+    annotations: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched: list[str] = []
+
+    def fetch(handle: str) -> str:
+        fetched.append(handle)
+        raise OSError("no network")
+
+    monkeypatch.setattr("kagglehub.model_download", fetch)
+    options = {"--videos": videos, "--annotations": annotations, "--config": "mine"}
+    options |= {"--audio": "kaggle:someone/sounds/tensorFlow2/small", "--visual": "none"}
+    ran = run("extract", *(part for option in (options | change).items() for part in option))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"avmit: {expected}")
+    assert ran.err.count("\n") == 1
+    assert fetched == []
+
+
 def test_bad_videos_stop_the_run_or_are_listed(
     run_extract: Extract, videos: Path, annotations: Path, tmp_path: Path
 ) -> None:
@@ -183,12 +225,55 @@ def test_bad_videos_stop_the_run_or_are_listed(
     assert dict(done.bad).keys() == {gone["filename"], broken["filename"]}
     listed = (tmp_path / "avmit" / "mine" / "bad_videos.csv").read_text(encoding="utf-8")
     assert f"{gone['tfrecord_filename']},is missing,{gone['filename']}\n" in listed
-    assert f"{broken['tfrecord_filename']},is not a video that OpenCV can open" in listed
+    assert f"{broken['tfrecord_filename']},is not a video that FFmpeg can open" in listed
     assert sum(done.manifest.rows(split) for split in done.manifest.splits) == 46
     with pytest.raises(AvmitError, match=rf"{broken['filename']} is not a video"):
         shutil.copyfile(path_of(videos, kept), path_of(videos, gone))
         run_extract()
     path_of(videos, broken).write_bytes(whole)
+
+
+def test_names_that_a_terminal_would_obey_or_no_disk_takes(
+    run_extract: Extract, annotations: Path, videos: Path, tmp_path: Path, run: Run
+) -> None:
+    names = ["a\n\x1b[2J", "b" * 300, 'c,"d']
+    changed = shutil.copytree(annotations, tmp_path / "sources")
+    for table in changed.glob("*.csv"):
+        content = table.read_text(encoding="utf-8")
+        for row, name in zip(rows(annotations), names, strict=False):
+            other = row["filename"].rpartition("/")[0] + f"/{name}.mp4"
+            content = content.replace(row["filename"], '"' + other.replace('"', '""') + '"')
+        table.write_text(content, encoding="utf-8", newline="")
+    (tmp_path / "mine.py").write_text(COLOURS)
+    paths = ["--videos", videos, "--annotations", changed, "--config", "mine"]
+    encoders = ["--encoder-module", "mine.py", "--visual", "colours", "--audio", "none"]
+    ran = run("extract", *paths, *encoders)
+    assert ran.code == 1
+    assert r"/a\n\x1b[2J.mp4 is missing; " in ran.err
+    assert ran.err.count("\n") == 1
+    ran = run("extract", *paths, *encoders, "--on-bad-video", "skip")
+    assert (ran.code, ran.err) == (0, "")
+    assert r"3 bad videos left out (" in ran.out
+    assert r"/a\n\x1b[2J.mp4 is missing; " in ran.out
+    with (tmp_path / "avmit/mine/bad_videos.csv").open(encoding="utf-8", newline="") as file:
+        listed = [row["filename"].rpartition("/")[2] for row in csv.DictReader(file)]
+    assert sorted(listed) == sorted(f"{name}.mp4" for name in names)
+
+
+COLOURS = """
+from extraction.custom import Frames, encoder
+
+@encoder(name="colours", width=3, input=Frames(side=16))
+def colours(frames):
+    return frames.mean((1, 2)) / 255
+"""
+
+
+def test_a_folder_of_videos_that_is_not_utf8(videos: Path, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    videos.rename(folder)
+    with pytest.raises(AvmitError, match=r"is no path in UTF-8, as decoders need: rename the"):
+        Videos(folder)
 
 
 def test_a_video_too_short_for_the_audio_encoder(tmp_path: Path, weights: dict[str, Path]) -> None:

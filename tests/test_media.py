@@ -1,16 +1,19 @@
 """Frames and waveforms: which frames, which pixels, which samples, and which videos are bad."""
 
 import os
+import struct
 import wave
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
 from clips import TONE_HZ, make_clip, numbers
 
-from extraction.media import BadVideo, frames, has_audio, waveform
+from extraction.media import frames, frames_by_number, has_audio, waveform
+from extraction.video_file import BadVideo
 
 REFERENCE = Path(
     os.environ.get("AVMIT_REFERENCE", Path(__file__).parents[1] / "../shared/reference")
@@ -150,6 +153,172 @@ def test_bad_videos(tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
         with pytest.raises(BadVideo, match=reasons[kind]):
             read(path)
     assert capfd.readouterr().err == ""
+
+
+def reasons(path: Path) -> set[str]:
+    """Why a video is bad, by each way to read it."""
+    found = set()
+    for read in (frames, waveform, has_audio):
+        with pytest.raises(BadVideo) as raised:
+            read(path)
+        found.add(str(raised.value))
+    return found
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    for path in (tmp_path / "pipe.mp4", tmp_path / "folder.mp4", Path("/dev/zero")):
+        assert reasons(path) == {"is no regular file"}
+    assert reasons(tmp_path / ("x" * 300)) == {"cannot be read (File name too long)"}
+    assert reasons(tmp_path / "x\0.mp4") == {"cannot be read (embedded null byte)"}
+
+
+def test_names_that_are_unusual(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=1.0).read_bytes()
+    for name in (b"x" * 251, b"a\nb\x1b[2J", "é %d %03d".encode(), b"http:x", b"\xff"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name + b".mp4"))
+        path.write_bytes(clip)
+        if name == b"\xff":
+            assert reasons(path) == {"has a path that is not UTF-8: rename it"}
+        else:
+            assert len(frames(path)) > 1
+            assert has_audio(path)
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "http://127.0.0.1:9/x.ts", "clip.mp4"])
+def test_playlists_that_name_other_files(tmp_path: Path, named: str) -> None:
+    make_clip(tmp_path / "clip.mp4", seconds=1.0)
+    path = tmp_path / "list.mp4"
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{named}\n#EXT-X-ENDLIST\n")
+    assert all(reason.startswith("is not a video that FFmpeg can open") for reason in reasons(path))
+    path.write_text(f"ffconcat version 1.0\nfile {named}\n")
+    (reason,) = reasons(path)
+    assert reason.startswith(("is a playlist", "is not a video that FFmpeg can open"))
+
+
+def make_video(path: Path, codec: str, size: tuple[int, int], rate: int, count: int) -> Path:
+    """Write black frames, which take next to nothing."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height = size
+        stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
+        if codec == "libx264":
+            stream.options = {"preset": "ultrafast", "crf": "51", "g": "100000"}
+        frame = av.VideoFrame(*size, stream.pix_fmt)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for number in range(count):
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def make_sound(path: Path, rate: int, seconds: float) -> Path:
+    """Write silence as FLAC, which takes next to nothing."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=rate, layout="mono")
+        frame = av.AudioFrame("s16", "mono", 4096)
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        frame.sample_rate = rate
+        for number in range(int(seconds * rate / 4096)):
+            frame.pts = 4096 * number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def say_seconds(path: Path, seconds: float) -> None:
+    """Change how long the header of a Matroska file says that it lasts."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"\x44\x89\x88") + 3
+    content[at : at + 8] = struct.pack(">d", 1000 * seconds)
+    # So are the lengths of each stream, which are tags.
+    path.write_bytes(content.replace(b"DURATION", b"DURATIOM"))
+
+
+def test_a_video_that_lasts_too_long(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "long.mkv", "libx264", (16, 16), 1, 70)
+    assert reasons(path) == {"lasts more than 60 s"}
+    say_seconds(path, 3.0)
+    for side in (224, None):
+        with pytest.raises(BadVideo, match=r"^lasts more than 60 s$"):
+            frames(path, side=side)
+    with pytest.raises(BadVideo, match=r"^lasts more than 60 s$"):
+        frames_by_number(path, lambda total, rate: [0])
+
+
+def test_a_video_of_too_many_frames(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "many.mp4", "libx264", (16, 16), 1000, 14_401)
+    assert reasons(path) == {"has more than 14,400 frames"}
+    path = make_video(tmp_path / "many.mkv", "libx264", (16, 16), 1000, 14_401)
+    with pytest.raises(BadVideo, match=r"^has more than 14,400 frames$"):
+        frames(path)
+
+
+@pytest.mark.parametrize("codec", ["png", "libx264"])
+def test_frames_that_are_too_large(tmp_path: Path, codec: str) -> None:
+    path = make_video(tmp_path / "large.mov", codec, (4096, 2160), 30, 1)
+    (reason,) = reasons(path)
+    assert reason in (
+        "has frames of 4096 x 2160; 3840 x 2160 is the most",
+        "has frames of no known size, or of more than 3840 x 2160",
+    )
+
+
+def test_frames_that_are_larger_than_the_header_says(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "large.mp4", "libx264", (4096, 2160), 30, 1)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"avc1", content.index(b"stsd")) + 28
+    assert struct.unpack(">HH", content[at : at + 4]) == (4096, 2160)
+    content[at : at + 4] = struct.pack(">HH", 64, 64)
+    path.write_bytes(content)
+    (reason,) = reasons(path)
+    assert reason.startswith("has frames of ")
+
+
+def test_a_header_that_asks_for_much_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.mp4"  # a GIF of one pixel on a canvas of 16,000 x 16,000
+    canvas = b"GIF89a" + struct.pack("<HHBBB", 16_000, 16_000, 0x80, 0, 0) + bytes(6)
+    pixel = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    path.write_bytes(canvas + pixel + b";")
+    assert reasons(path) == {"has frames of no known size, or of more than 3840 x 2160"}
+
+
+def test_frames_that_take_much_memory_together(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "large.mp4", "libx264", (1920, 1080), 30, 35)
+    assert len(frames(path)) > 1
+    with pytest.raises(BadVideo, match=r"^gives more than 180 MB of frames: take fewer of them"):
+        frames(path, interval_ms=1, side=None)
+    with pytest.raises(BadVideo, match=r"^gives more than 180 MB of frames: take fewer of them"):
+        frames_by_number(path, lambda total, rate: [0] * 30)
+
+
+def test_sound_that_is_too_long(tmp_path: Path) -> None:
+    path = make_sound(tmp_path / "long.mkv", 8000, 70)
+    assert reasons(path) == {"lasts more than 60 s"}
+    say_seconds(path, 3.0)
+    with pytest.raises(BadVideo, match=r"^has sound of more than 60 s$"):
+        waveform(path)
+    path = make_sound(tmp_path / "dense.mkv", 192_000, 25)
+    with pytest.raises(BadVideo, match=r"^has sound of more than 20 s$"):
+        waveform(path)
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [
+        (1, "lasts more than 60 s"),
+        (2_000_000_000, "has sound of 2,000,000,000 samples a second; 384,000 is the most"),
+    ],
+)
+def test_sound_of_an_odd_rate(tmp_path: Path, rate: int, reason: str) -> None:
+    path = tmp_path / "sound.mp4"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(bytes(32_000))
+    assert reasons(path) == {reason}
 
 
 def test_sound_without_frames(tmp_path: Path) -> None:
