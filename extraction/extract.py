@@ -28,7 +28,7 @@ from conversion.shards import batch_rows, plan_shards, shard_name
 from conversion.staging import ShardResult, Staging, check_inputs, check_replaceable, is_intact
 from conversion.workspace import workspace
 from extraction.encoder import Sides
-from extraction.options import Encoders, Options, choose_encoders, open_sides
+from extraction.options import Encoders, Options, check_options, choose_encoders, open_sides
 from extraction.provenance import by_column, describe, describe_line
 from extraction.retry import retry_shard
 from extraction.shard import OnBadVideo, ShardTask, bad_videos_error, input_digest, write_shard
@@ -71,10 +71,11 @@ def extract(
     Raises:
         AvmitError: bad input, with nothing changed in `out`; or the folder is in use.
     """
-    encoders = choose_encoders(options)
+    # What costs little first: finding an encoder may fetch it.
     check_config_name(options.config)
-    rows = csv_files.read_annotations(csv_files.find_files(annotations))
+    check_options(options)
     copy = Videos(videos)
+    rows = csv_files.read_annotations(csv_files.find_files(annotations))
     with workspace(out) as space:
         published = out / options.config
         check_inputs(published, [videos, annotations])
@@ -85,6 +86,7 @@ def extract(
         missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
         if len(missing) == len(files) or (missing and _policy(options) == "error"):
             raise bad_videos_error(missing, videos)
+        encoders = choose_encoders(options)
         sides = open_sides(encoders, options.weights)
         for side in (sides.audio, sides.visual):
             if side is not None and encoders[side.encoder.modality].width == 0:

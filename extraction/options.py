@@ -51,24 +51,32 @@ class Options:
         return replace(settings, weights=self.weights[modality])
 
 
+def check_options(options: Options) -> None:
+    """Check what can be checked without looking for encoders.
+
+    Raises:
+        AvmitError: no encoder is named, or weights are not there or for no encoder.
+    """
+    if options.audio is None and options.visual is None:
+        raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
+    for modality, weights in options.weights.items():
+        if weights is not None and options.names[modality] is None:
+            raise AvmitError(f"{option(modality)} without an encoder: name one with --{modality}")
+        if weights is not None and not weights.exists():
+            raise AvmitError(f"{option(modality)} {weights}: there is nothing there")
+
+
 def choose_encoders(options: Options) -> Encoders:
     """Find the encoders that are named, without loading a network.
 
     Raises:
-        AvmitError: there is none of a name, or a setting or weights are for none of them.
+        AvmitError: there is none of a name, or a setting is for none of them.
     """
     chosen: Encoders = {}
-    names = {modality: name for modality, name in options.names.items() if name is not None}
-    for modality, weights in options.weights.items():
-        if weights is not None and modality not in names:
-            raise AvmitError(f"{option(modality)} without an encoder: name one with --{modality}")
-        if weights is not None and not weights.exists():
-            raise AvmitError(f"{option(modality)} {weights}: there is nothing there")
-    for modality, name in names.items():
-        settings = options.settings(modality)
-        chosen[modality] = registry.find(name, modality, settings, options.encoder_modules)
-    if not chosen:
-        raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
+    for modality, name in options.names.items():
+        if name is not None:
+            settings = options.settings(modality)
+            chosen[modality] = registry.find(name, modality, settings, options.encoder_modules)
     given = {modality: options.settings(modality).given for modality in options.names}
     takes = {modality: encoder.takes for modality, encoder in chosen.items()}
     refuse_untaken(given, takes, [encoder.name for encoder in chosen.values()])
