@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import datasets
 import fsspec
@@ -50,6 +50,8 @@ RATED_VIDEOS = 57_177
 """Rated videos of the full release, arXiv 2308.09685."""
 
 RATINGS_CONFIGS = ("raw_ratings", "ratings", "test_set")
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, ...] = ("train", "test")
 EMBEDDING_DIMS = {"vggish_vgg16": (128, 512), "yamnet_effnet": (1024, 1280)}
 """Audio and visual width of the published embeddings: VGGish and VGG16, YAMNet and EfficientNetB0
 (the encoders' own output widths, arXiv 2308.09685)."""

@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
-from avmit import AvmitError, ratings_features
+from avmit import AvmitError, Split, ratings_features
 from conversion.plain_csv import read_plain_csv
 from conversion.visible_files import visible_files
 from conversion.whole import read_regular
@@ -20,7 +20,6 @@ FILES = {
     "test_set": "test_set.csv",
 }
 
-Split = Literal["train", "test"]
 _Named = TypeVar("_Named", "Video", "TestVideo")
 
 

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import avmit
 from avmit import AvmitError
-from conversion.annotations import Split
 from conversion.shards import Compression, Encoding, Format, shard_name
 
 EXTRACTION = "extraction"
@@ -140,7 +139,7 @@ def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
     if not splits or not all(splits.values()):
         yield "a split has no shards"
     for split, shards in splits.items():
-        if split not in get_args(Split):
+        if split not in avmit.SPLITS:
             yield f"a split is called {_brief(split)}"
         for shard in shards:
             yield from _shard_problems(shard, dims)

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import avmit
 from avmit import AvmitError
-from conversion.annotations import Annotations, Split
+from conversion.annotations import Annotations
 from conversion.embeddings import Dims, OnBadRecord, ShardTask
 from conversion.features import arrow_schema
 from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
@@ -43,7 +42,7 @@ class EmbeddingPlan:
         labels = annotations.labels
         schema = arrow_schema(avmit.embedding_features(*self.dims, labels))
         tasks = []
-        for split in get_args(Split):
+        for split in avmit.SPLITS:
             videos = [
                 video
                 for video in annotations.split(split)

@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import datasets
 
 import avmit
 from avmit import AvmitError
 from conversion import annotations as csv_files
-from conversion.annotations import Annotations, Split
+from conversion.annotations import Annotations
 from conversion.card import card_text, put_card
 from conversion.features import arrow_schema
 from conversion.manifest import (
@@ -139,7 +139,7 @@ def _plan(
         4 * encoder.width * encoder.vectors * (1 + int(CLIP_MS / (encoder.step_ms or math.inf)))
         for encoder in encoders.values()
     )
-    for split in get_args(Split):
+    for split in avmit.SPLITS:
         videos = rows.split(split)
         if not videos:
             continue
