@@ -37,7 +37,7 @@ SHARD_BYTES = 16_000_000  # so that a small release has shards for two workers, 
 
 def run_floor(source: Path, _: Path) -> None:
     from conversion.sources import FolderReader
-    from conversion.tfrecord import inflate, unframe
+    from conversion.tfrecord.record import inflate, unframe
 
     reader = FolderReader(str(source))
     for path in sorted(source.rglob("*.tfrecord")):
@@ -46,7 +46,7 @@ def run_floor(source: Path, _: Path) -> None:
 
 def run_floor_written(source: Path, out: Path) -> None:
     from conversion.sources import FolderReader
-    from conversion.tfrecord import inflate, unframe
+    from conversion.tfrecord.record import inflate, unframe
 
     reader, digest = FolderReader(str(source)), hashlib.sha256()
     with out.open("wb", buffering=0) as file:
@@ -204,7 +204,7 @@ def profile(source: Path) -> None:
     import numpy as np
 
     from conversion.sources import FolderReader
-    from conversion.tfrecord import inflate, parse_example, unframe
+    from conversion.tfrecord.record import inflate, parse_example, unframe
 
     reader, digest = FolderReader(str(source)), hashlib.sha256()
     names = [str(path.relative_to(source)) for path in sorted(source.rglob("*.tfrecord"))]

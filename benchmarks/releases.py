@@ -10,7 +10,7 @@ import numpy as np
 
 from conversion.annotations import FILES, TestVideo, Video
 from conversion.demo_release import SET_FOLDERS, generate_release, random_record, write_rows
-from conversion.tfrecord import write_record
+from conversion.tfrecord.record import write_record
 
 CONFIG = "yamnet_effnet"  # the wide set: the most bytes a record
 

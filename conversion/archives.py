@@ -23,7 +23,7 @@ from isal import igzip, isal_zlib
 
 from avmit import AvmitError
 from conversion.tar_files import BadMember, BadTar, tar_files
-from conversion.tfrecord import MAX_RECORD_BYTES, BadRecord
+from conversion.tfrecord.record import MAX_RECORD_BYTES, BadRecord
 from conversion.whole import (
     PART,
     READ_AT_ONCE,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from avmit import EMBEDDING_DIMS, AvmitError
 from conversion.annotations import FILES, RawRating, TestVideo, Video
-from conversion.tfrecord import Record, write_record
+from conversion.tfrecord.record import Record, write_record
 
 LABELS = (
     "barking",

@@ -17,7 +17,7 @@ from conversion.manifest import Shard
 from conversion.shards import BATCH_BYTES, Encoding, ShardWriter, list_array
 from conversion.sources import Reader
 from conversion.staging import ShardResult
-from conversion.tfrecord import BadRecord, Record, read_record
+from conversion.tfrecord.record import BadRecord, Record, read_record
 
 OnBadRecord = Literal["error", "skip"]
 Dims = tuple[int, int]

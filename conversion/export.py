@@ -13,7 +13,7 @@ from conversion.manifest import Manifest, Shard, read_package
 from conversion.shard_batches import matrices, read_batches, read_rows, read_schema
 from conversion.sources import SUFFIX
 from conversion.staging import is_intact, remove_made
-from conversion.tfrecord import Record, write_record
+from conversion.tfrecord.record import Record, write_record
 from conversion.whole import write_whole
 from conversion.workers import run_tasks
 from conversion.workspace import WORK, is_given_up, workspace

@@ -11,7 +11,7 @@ from conversion.embeddings import Dims, OnBadRecord, ShardTask
 from conversion.features import arrow_schema
 from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
 from conversion.sources import RecordSet, find_record_sets
-from conversion.tfrecord import BadRecord, read_record
+from conversion.tfrecord.record import BadRecord, read_record
 
 _PROBED_RECORDS = 32
 

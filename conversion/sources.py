@@ -17,7 +17,7 @@ from conversion.archives import (
     record_name,
     spill,
 )
-from conversion.tfrecord import MAX_RECORD_BYTES, BadRecord
+from conversion.tfrecord.record import MAX_RECORD_BYTES, BadRecord
 from conversion.visible_files import visible_files
 from conversion.whole import READ_AT_ONCE, read_up_to
 from conversion.wording import some

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conversion.convert import Options
-from conversion.tfrecord import Record, read_record, write_record
+from conversion.tfrecord.record import Record, read_record, write_record
 
 CSV = {
     "raw_ratings": "raw_video_ratings.csv",

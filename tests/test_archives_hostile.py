@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from avmit import AvmitError
 from conversion.archives import remove_spills, spill
 from conversion.sources import find_record_sets
-from conversion.tfrecord import BadRecord
+from conversion.tfrecord.record import BadRecord
 
 NAME = "diving/a.tfrecord"
 RATED = {NAME, "frying/b.tfrecord"}

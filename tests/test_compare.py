@@ -12,7 +12,7 @@ from avmit import AvmitError
 from conversion.convert import Options, convert
 from conversion.demo_release import generate_release
 from conversion.shards import Encoding
-from conversion.tfrecord import Record
+from conversion.tfrecord.record import Record
 from extraction.compare import Comparison, compare, differences
 
 

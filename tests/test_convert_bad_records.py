@@ -22,7 +22,7 @@ from helpers import (
 
 import avmit
 from conversion.manifest import read_manifest
-from conversion.tfrecord import Record
+from conversion.tfrecord.record import Record
 
 
 def truncate(path: Path) -> None:

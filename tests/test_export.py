@@ -20,7 +20,7 @@ from conversion.export import export
 from conversion.export_command import export as export_command
 from conversion.manifest import read_manifest
 from conversion.shards import Encoding
-from conversion.tfrecord import BadRecord, read_record
+from conversion.tfrecord.record import BadRecord, read_record
 
 CONFIG = "vggish_vgg16"
 SHARD = "train-00000-of-00002.arrow"

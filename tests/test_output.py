@@ -16,7 +16,7 @@ from verifying import EMBEDDINGS, edit_manifest
 
 from conversion.demo_release import generate_release
 from conversion.info import describe
-from conversion.tfrecord import Record
+from conversion.tfrecord.record import Record
 
 AVMIT = [sys.executable, "-c", "import avmit; avmit.main()"]
 ROOT = Path(__file__).parents[1]

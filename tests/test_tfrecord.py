@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conversion.tfrecord import BadRecord, Record, inflate, read_record, write_record
+from conversion.tfrecord.record import BadRecord, Record, inflate, read_record, write_record
 
 SPECIAL = [0, 0x80000000, 1, 0x80000001, 0x007FFFFF, 0x00800000, 0x7F7FFFFF, 0xFF7FFFFF]
 

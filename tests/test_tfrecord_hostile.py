@@ -20,7 +20,7 @@ from test_wire import (
     rows,
 )
 
-from conversion.tfrecord import (
+from conversion.tfrecord.record import (
     BadRecord,
     Record,
     deflate,

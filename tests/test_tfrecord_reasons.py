@@ -9,8 +9,8 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from conversion.sequence_example import SequenceExample
-from conversion.tfrecord import BadRecord, read_record
+from conversion.tfrecord.record import BadRecord, read_record
+from conversion.tfrecord.sequence_example import SequenceExample
 
 
 def crc(data: bytes) -> bytes:

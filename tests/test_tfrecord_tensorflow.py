@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import assert_same_bits
 
-from conversion.tfrecord import Record, read_record, write_record
+from conversion.tfrecord.record import Record, read_record, write_record
 
 # Every kind of finite float32: zeros, subnormals, extremes, and ordinary values.
 BITS = np.array([0, 0x80000000, 1, 0x80000001, 0x7F7FFFFF, 0xFF7FFFFF, 0x3F800000], np.uint32)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.sequence_example import SequenceExample
-from conversion.tfrecord import BadRecord, parse_example
+from conversion.tfrecord.record import BadRecord, parse_example
+from conversion.tfrecord.sequence_example import SequenceExample
 
 
 def varint(value: int) -> bytes:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from isal import igzip_lib, isal_zlib
 
 from avmit import AvmitError
-from conversion.field_count import MOST_FIELDS, has_too_many_fields
-from conversion.sequence_example import DecodeError, SequenceExample
-from conversion.wire import MOST_TIMESTEPS, regular_lists
+from conversion.tfrecord.field_count import MOST_FIELDS, has_too_many_fields
+from conversion.tfrecord.sequence_example import DecodeError, SequenceExample
+from conversion.tfrecord.wire import MOST_TIMESTEPS, regular_lists
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """The most that a record may take or inflate to, 150 times a published one (56 KB).

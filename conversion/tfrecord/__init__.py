@@ -1,0 +1,1 @@
+"""The release's record files: their framing, their message, and its fast path."""
