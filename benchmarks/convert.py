@@ -36,7 +36,7 @@ SHARD_BYTES = 16_000_000  # so that a small release has shards for two workers, 
 
 
 def run_floor(source: Path, _: Path) -> None:
-    from conversion.sources import FolderReader
+    from conversion.release.record_sets import FolderReader
     from conversion.tfrecord.record import inflate, unframe
 
     reader = FolderReader(str(source))
@@ -45,7 +45,7 @@ def run_floor(source: Path, _: Path) -> None:
 
 
 def run_floor_written(source: Path, out: Path) -> None:
-    from conversion.sources import FolderReader
+    from conversion.release.record_sets import FolderReader
     from conversion.tfrecord.record import inflate, unframe
 
     reader, digest = FolderReader(str(source)), hashlib.sha256()
@@ -203,7 +203,7 @@ def profile(source: Path) -> None:
     """Print the microseconds that each step takes for a record, one core, best of all repeats."""
     import numpy as np
 
-    from conversion.sources import FolderReader
+    from conversion.release.record_sets import FolderReader
     from conversion.tfrecord.record import inflate, parse_example, unframe
 
     reader, digest = FolderReader(str(source)), hashlib.sha256()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from conversion.annotations import FILES, TestVideo, Video
-from conversion.demo_release import SET_FOLDERS, generate_release, random_record, write_rows
+from conversion.release.annotations import FILES, TestVideo, Video
+from conversion.release.generate import SET_FOLDERS, generate_release, random_record, write_rows
 from conversion.tfrecord.record import write_record
 
 CONFIG = "yamnet_effnet"  # the wide set: the most bytes a record

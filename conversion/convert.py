@@ -12,10 +12,7 @@ import pyarrow as pa
 
 import avmit
 from avmit import AvmitError
-from conversion import annotations as csv_files
 from conversion import embeddings
-from conversion.annotations import Annotations
-from conversion.archives import remove_spills
 from conversion.card import card_text, put_card
 from conversion.embeddings import OnBadRecord, ShardTask
 from conversion.features import arrow_schema
@@ -32,8 +29,11 @@ from conversion.manifest import NAME as MANIFEST
 from conversion.manifest_problems import check_config_name
 from conversion.plan import EmbeddingPlan, plan_embeddings
 from conversion.provenance import read_record_of, source_of
+from conversion.release import annotations as csv_files
+from conversion.release.annotations import Annotations
+from conversion.release.archives import remove_spills
+from conversion.release.record_sets import RecordSet
 from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
-from conversion.sources import RecordSet
 from conversion.staging import ShardResult, Staging, check_inputs, is_intact
 from conversion.wording import printable
 from conversion.workers import run_tasks

@@ -9,7 +9,7 @@ from typing import Any
 
 import avmit
 from conversion.convert import Options, Progress, convert
-from conversion.demo_release import LABELS, generate_release
+from conversion.release.generate import LABELS, generate_release
 
 
 def run_demo(out: Path, progress: Progress) -> Iterator[str]:

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from conversion.annotations import Video
 from conversion.manifest import Shard
+from conversion.release.annotations import Video
+from conversion.release.record_sets import Reader
 from conversion.shards import BATCH_BYTES, Encoding, ShardWriter, list_array
-from conversion.sources import Reader
 from conversion.staging import ShardResult
 from conversion.tfrecord.record import BadRecord, Record, read_record
 

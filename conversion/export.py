@@ -10,8 +10,8 @@ import pyarrow as pa
 from avmit import AvmitError
 from conversion.checks_schema import check_schemas, label_names
 from conversion.manifest import Manifest, Shard, read_package
+from conversion.release.record_sets import SUFFIX
 from conversion.shard_batches import matrices, read_batches, read_rows, read_schema
-from conversion.sources import SUFFIX
 from conversion.staging import is_intact, remove_made
 from conversion.tfrecord.record import Record, write_record
 from conversion.whole import write_whole

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from avmit import HOMEPAGE, AvmitError, __version__
-from conversion.archives import is_archive
+from conversion.release.archives import is_archive
 
 BASE = "https://zenodo.org"
 RECORD = "8253350"

@@ -11,8 +11,6 @@ import datasets
 
 import avmit
 from avmit import AvmitError
-from conversion import annotations as csv_files
-from conversion.annotations import Annotations
 from conversion.card import card_text, put_card
 from conversion.features import arrow_schema
 from conversion.manifest import (
@@ -24,6 +22,8 @@ from conversion.manifest import (
     read_manifest,
 )
 from conversion.manifest_problems import check_config_name
+from conversion.release import annotations as csv_files
+from conversion.release.annotations import Annotations
 from conversion.shards import batch_rows, plan_shards, shard_name
 from conversion.staging import ShardResult, Staging, check_inputs, check_replaceable, is_intact
 from conversion.workspace import workspace

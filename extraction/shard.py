@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.annotations import Video
 from conversion.manifest import Shard
+from conversion.release.annotations import Video
 from conversion.shards import Encoding, ShardWriter, list_array
 from conversion.staging import ShardResult
 from extraction.encoder import Sides

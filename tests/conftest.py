@@ -40,7 +40,7 @@ from zenodo_server import ZenodoServer  # noqa: E402
 
 import avmit  # noqa: E402
 from conversion.convert import Options, convert  # noqa: E402
-from conversion.demo_release import generate_release  # noqa: E402
+from conversion.release.generate import generate_release  # noqa: E402
 
 hypothesis.settings.register_profile("avmit", deadline=None, database=None)
 hypothesis.settings.load_profile("avmit")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avmit import AvmitError
-from conversion.annotations import find_files, read_annotations
+from conversion.release.annotations import find_files, read_annotations
 
 RATINGS = """\
 filename,r1,r2,r3,AVMIT_label,MIT_label,video_location,tfrecord_filename

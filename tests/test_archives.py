@@ -11,7 +11,7 @@ import pytest
 
 from avmit import AvmitError
 from conversion.convert import Built, Options, convert
-from conversion.demo_release import SET_FOLDERS
+from conversion.release.generate import SET_FOLDERS
 
 CONFIGS = ["vggish_vgg16", "yamnet_effnet"]
 

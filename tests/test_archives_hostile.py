@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avmit import AvmitError
-from conversion.archives import remove_spills, spill
-from conversion.sources import find_record_sets
+from conversion.release.archives import remove_spills, spill
+from conversion.release.record_sets import find_record_sets
 from conversion.tfrecord.record import BadRecord
 
 NAME = "diving/a.tfrecord"

@@ -15,7 +15,7 @@ from datasets import load_dataset
 from helpers import CSV, SETS, csv_rows, edit_row, split_names, visible
 
 from conversion.convert import Options, convert
-from conversion.demo_release import generate_release
+from conversion.release.generate import generate_release
 
 
 def _bad_record(source: Path) -> None:

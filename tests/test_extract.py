@@ -26,8 +26,8 @@ from verifying import tamper
 from avmit import AvmitError
 from conversion.convert import Options as ConvertOptions
 from conversion.convert import convert
-from conversion.demo_release import generate_release
 from conversion.manifest import read_manifest
+from conversion.release.generate import generate_release
 from extraction import media, registry
 from extraction.encoder import Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from avmit import AvmitError
 from conversion.card import write_card
 from conversion.convert import Options, convert
-from conversion.demo_release import generate_release
 from conversion.export import export
 from conversion.prefetch import prefetch
+from conversion.release.generate import generate_release
 
 REPO = "ann/avmit"
 SETS_FOLDER = SETS["vggish_vgg16"]

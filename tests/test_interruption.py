@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conversion.demo_release import generate_release
+from conversion.release.generate import generate_release
 
 AVMIT = [sys.executable, "-c", "import avmit; avmit.main()"]
 SHARD_SIZE = "400kB"  # of which the wide set below makes some twenty shards

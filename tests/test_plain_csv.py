@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.plain_csv import read_plain_csv
+from conversion.release.plain_csv import read_plain_csv
 
 COLUMNS = ["b", "a"]
 field = st.text(st.sampled_from([*"abc1é日 \t\0\v\x1c\u2028\ufeff'#\\", '"', ","]), max_size=3)

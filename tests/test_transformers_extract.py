@@ -15,8 +15,8 @@ from conftest import Run
 from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 
 from avmit import AvmitError
-from conversion.demo_release import generate_release
 from conversion.manifest import read_manifest
+from conversion.release.generate import generate_release
 from extraction import media, pipeline, registry, taking
 from extraction.encoder import Sides
 from extraction.extract import extract

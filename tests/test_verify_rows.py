@@ -23,11 +23,11 @@ from verifying import (
 )
 
 import avmit
-from conversion import annotations
 from conversion.card import write_card
 from conversion.convert import Options, convert
-from conversion.demo_release import LABELS, write_rows
 from conversion.features import arrow_schema
+from conversion.release import annotations
+from conversion.release.generate import LABELS, write_rows
 from conversion.verify import verify
 
 

@@ -21,8 +21,8 @@ from verifying import (
 )
 
 import avmit
-from conversion.demo_release import LABELS
 from conversion.features import arrow_schema
+from conversion.release.generate import LABELS
 
 VALUES: dict[str, tuple[Change, dict[str, Any], str, str]] = {
     "nan": (

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import EMBEDDING_DIMS, AvmitError
-from conversion.annotations import FILES, RawRating, TestVideo, Video
+from conversion.release.annotations import FILES, RawRating, TestVideo, Video
 from conversion.tfrecord.record import Record, write_record
 
 LABELS = (

@@ -10,8 +10,8 @@ from typing import TypeVar
 import pyarrow as pa
 
 from avmit import AvmitError, Split, ratings_features
-from conversion.plain_csv import read_plain_csv
-from conversion.visible_files import visible_files
+from conversion.release.plain_csv import read_plain_csv
+from conversion.release.visible_files import visible_files
 from conversion.whole import read_regular
 
 FILES = {

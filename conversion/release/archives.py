@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from isal import igzip, isal_zlib
 
 from avmit import AvmitError
-from conversion.tar_files import BadMember, BadTar, tar_files
+from conversion.release.tar_files import BadMember, BadTar, tar_files
 from conversion.tfrecord.record import MAX_RECORD_BYTES, BadRecord
 from conversion.whole import (
     PART,

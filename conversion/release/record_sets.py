@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from avmit import AvmitError
-from conversion.archives import (
+from conversion.release.archives import (
     ArchiveReader,
     Member,
     is_archive,
@@ -17,8 +17,8 @@ from conversion.archives import (
     record_name,
     spill,
 )
+from conversion.release.visible_files import visible_files
 from conversion.tfrecord.record import MAX_RECORD_BYTES, BadRecord
-from conversion.visible_files import visible_files
 from conversion.whole import READ_AT_ONCE, read_up_to
 from conversion.wording import some
 
