@@ -59,7 +59,7 @@ def run_floor_written(source: Path, out: Path) -> None:
 def run_convert(workers: int) -> Callable[[Path, Path], None]:
     def run(source: Path, out: Path) -> None:
         from conversion.convert import Options, convert
-        from conversion.shards import DEFAULT_MAX_SHARD_BYTES
+        from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES
 
         full = source.parent.name == f"{FULL}-records"
         shard_bytes = DEFAULT_MAX_SHARD_BYTES if full else SHARD_BYTES

@@ -29,7 +29,7 @@ from hub_server import HubServer
 from releases import CONFIG, make_release
 
 from conversion.convert import Options, convert
-from conversion.shards import Encoding, ShardWriter, plan_shards, shard_name
+from conversion.package.writer import Encoding, ShardWriter, plan_shards, shard_name
 
 MB, MIB = 10**6, 2**20
 READERS = {

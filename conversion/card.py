@@ -14,8 +14,7 @@ import avmit
 from avmit import AvmitError
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
-from conversion.features import card_features, read_features
-from conversion.manifest import (
+from conversion.package.manifest import (
     Manifest,
     config_names,
     mixed_formats,
@@ -23,6 +22,7 @@ from conversion.manifest import (
     read_manifest,
     read_package,
 )
+from conversion.package.schema import card_features, read_features
 from conversion.whole import read_regular, write_whole
 from conversion.wording import format_bytes, printable
 

@@ -13,8 +13,8 @@ from conversion.card import NAME as CARD
 from conversion.card import read_card
 from conversion.card_yaml import read_yaml
 from conversion.checks import Check, judged
-from conversion.features import card_features
-from conversion.manifest import Manifest
+from conversion.package.manifest import Manifest
+from conversion.package.schema import card_features
 
 
 def card_checks(

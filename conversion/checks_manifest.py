@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import get_args
 
 from conversion.checks import Check, judged
-from conversion.manifest import BAD, BAD_VIDEOS, MISSING, NAME, Manifest
-from conversion.shards import Format
+from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, NAME, Manifest
+from conversion.package.writer import Format
 
 _SUFFIXES = tuple(f".{name}" for name in get_args(Format))
 

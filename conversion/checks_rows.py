@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conversion.checks import Check, judged
-from conversion.manifest import MISSING, Manifest
+from conversion.package.manifest import MISSING, Manifest
 
 KEY = "tfrecord_filename"
 """The column that names a video; the others are compared."""

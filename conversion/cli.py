@@ -35,7 +35,7 @@ COMMANDS = {
         "Bring a package from the Hub to a folder, for machines without internet.",
     ),
     "info": Lazy(
-        "conversion.info_command:info",
+        "conversion.package.command:info",
         "Show a package's configs, splits, rows, widths, sizes and provenance.",
     ),
     "card": Lazy(

@@ -15,8 +15,7 @@ from avmit import AvmitError
 from conversion import embeddings
 from conversion.card import card_text, put_card
 from conversion.embeddings import OnBadRecord, ShardTask
-from conversion.features import arrow_schema
-from conversion.manifest import (
+from conversion.package.manifest import (
     BAD,
     MISSING,
     Manifest,
@@ -25,19 +24,20 @@ from conversion.manifest import (
     read_manifest,
     sha256_of,
 )
-from conversion.manifest import NAME as MANIFEST
-from conversion.manifest_problems import check_config_name
+from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.manifest_problems import check_config_name
+from conversion.package.schema import arrow_schema
+from conversion.package.staging import ShardResult, Staging, check_inputs, is_intact
+from conversion.package.workspace import Workspace, take_over, workspace
+from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
 from conversion.plan import EmbeddingPlan, plan_embeddings
 from conversion.provenance import read_record_of, source_of
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from conversion.release.archives import remove_spills
 from conversion.release.record_sets import RecordSet
-from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
-from conversion.staging import ShardResult, Staging, check_inputs, is_intact
 from conversion.wording import printable
 from conversion.workers import run_tasks
-from conversion.workspace import Workspace, take_over, workspace
 
 _SPILLS = "_archives"  # no config's name begins so
 

@@ -10,8 +10,8 @@ from rich.progress import MofNCompleteColumn
 
 from avmit import AvmitError
 from conversion import convert as conversion
-from conversion.manifest import BAD, MISSING
-from conversion.shards import LEAST_SHARD_BYTES, Encoding
+from conversion.package.manifest import BAD, MISSING
+from conversion.package.writer import LEAST_SHARD_BYTES, Encoding
 from conversion.terminal import Rate, progress_bar, show
 from conversion.wording import parse_size
 

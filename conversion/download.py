@@ -14,8 +14,8 @@ import requests
 import urllib3
 
 from avmit import AvmitError
+from conversion.package.workspace import workspace
 from conversion.whole import open_to_append, read_regular, write_whole
-from conversion.workspace import workspace
 from conversion.zenodo import (
     KINDS,
     PATIENT,

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from conversion.manifest import Shard
+from conversion.package.manifest import Shard
+from conversion.package.staging import ShardResult
+from conversion.package.writer import BATCH_BYTES, Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
 from conversion.release.record_sets import Reader
-from conversion.shards import BATCH_BYTES, Encoding, ShardWriter, list_array
-from conversion.staging import ShardResult
 from conversion.tfrecord.record import BadRecord, Record, read_record
 
 OnBadRecord = Literal["error", "skip"]

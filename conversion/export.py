@@ -8,15 +8,15 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.checks_schema import check_schemas, label_names
-from conversion.manifest import Manifest, Shard, read_package
+from conversion.package.manifest import Manifest, Shard, read_package
+from conversion.package.reader import matrices, read_batches, read_rows, read_schema
+from conversion.package.schema import check_schemas, label_names
+from conversion.package.staging import is_intact, remove_made
+from conversion.package.workspace import WORK, is_given_up, workspace
 from conversion.release.record_sets import SUFFIX
-from conversion.shard_batches import matrices, read_batches, read_rows, read_schema
-from conversion.staging import is_intact, remove_made
 from conversion.tfrecord.record import Record, write_record
 from conversion.whole import write_whole
 from conversion.workers import run_tasks
-from conversion.workspace import WORK, is_given_up, workspace
 
 _COLUMNS = ("filename", "label", "tfrecord_filename", "audio", "visual")
 

@@ -15,7 +15,7 @@ from conversion.hub_errors import Tell, explain, patient, status_of
 from conversion.hub_local import files_to_publish, left_out, publishable
 from conversion.hub_plan import Plan, make_plan
 from conversion.hub_remote import Remote, read_remote
-from conversion.manifest import Manifest
+from conversion.package.manifest import Manifest
 
 _ATTEMPTS = 5
 _NAME = r"[A-Za-z0-9](?:[\w.-]*\w)?"

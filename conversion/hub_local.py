@@ -7,10 +7,10 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card import NAME as CARD
-from conversion.checks_schema import schema_problem
-from conversion.manifest import MISSING, Manifest, read_manifests
-from conversion.manifest import NAME as MANIFEST
-from conversion.shard_batches import read_schema
+from conversion.package.manifest import MISSING, Manifest, read_manifests
+from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.reader import read_schema
+from conversion.package.schema import schema_problem
 from conversion.wording import some
 
 

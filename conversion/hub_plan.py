@@ -12,11 +12,11 @@ from conversion.card import NAME as CARD
 from conversion.card import read_card, render_card
 from conversion.card_merge import merge_cards
 from conversion.card_yaml import by_config, read_yaml
-from conversion.features import read_features
 from conversion.hub_local import LocalFile, files_to_publish
 from conversion.hub_remote import Remote, RemoteFile
-from conversion.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of
-from conversion.manifest import NAME as MANIFEST
+from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of
+from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.schema import read_features
 from conversion.wording import format_bytes
 
 _READ_AS_DATA = re.compile(r"(train|test)-.*\.(arrow|parquet)")

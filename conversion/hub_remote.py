@@ -17,8 +17,8 @@ from conversion.card import NAME as CARD
 from conversion.card import read_card
 from conversion.card_yaml import read_yaml
 from conversion.hub_errors import Tell, patient
-from conversion.manifest import NAME as MANIFEST
-from conversion.manifest import Manifest, read_manifests
+from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.manifest import Manifest, read_manifests
 
 
 @dataclass(frozen=True)

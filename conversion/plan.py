@@ -7,10 +7,10 @@ from pathlib import Path
 import avmit
 from avmit import AvmitError
 from conversion.embeddings import Dims, OnBadRecord, ShardTask
-from conversion.features import arrow_schema
+from conversion.package.schema import arrow_schema
+from conversion.package.writer import Encoding, batch_rows, plan_shards, shard_name
 from conversion.release.annotations import Annotations
 from conversion.release.record_sets import RecordSet, find_record_sets
-from conversion.shards import Encoding, batch_rows, plan_shards, shard_name
 from conversion.tfrecord.record import BadRecord, read_record
 
 _PROBED_RECORDS = 32

@@ -11,13 +11,13 @@ from avmit import AvmitError
 from conversion.card import NAME as CARD
 from conversion.card import render_card, write_card
 from conversion.card_yaml import keep_configs
-from conversion.features import read_features
-from conversion.manifest import Manifest, Shard, check_one_format, config_names
+from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
+from conversion.package.schema import read_features
+from conversion.package.staging import Staging, is_intact
+from conversion.package.workspace import Workspace, workspace
 from conversion.remote_package import RemotePackage, open_remote
-from conversion.staging import Staging, is_intact
 from conversion.whole import open_to_append
 from conversion.wording import format_bytes
-from conversion.workspace import Workspace, workspace
 
 Progress = Callable[[int, int], None]
 """Told of (bytes that came since the last call, bytes to come in all)."""

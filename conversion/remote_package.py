@@ -12,8 +12,8 @@ import avmit
 from avmit import AvmitError
 from conversion.card import NAME as CARD
 from conversion.hub_errors import Tell, patient
-from conversion.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
-from conversion.manifest_problems import check_config_name
+from conversion.package.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
+from conversion.package.manifest_problems import check_config_name
 from conversion.remote_errors import explained
 
 RANGE = 16 * 1024 * 1024

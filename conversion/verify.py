@@ -13,10 +13,9 @@ from conversion.checks_card import card_checks
 from conversion.checks_manifest import folder_checks, package_check
 from conversion.checks_ratings import ratings_checks
 from conversion.checks_rows import row_checks
-from conversion.checks_schema import label_names, schema_problem
 from conversion.checks_shards import Examined, ShardToCheck, examine, shard_checks
-from conversion.features import features_of
-from conversion.manifest import Manifest, mixed_formats, read_manifests
+from conversion.package.manifest import Manifest, mixed_formats, read_manifests
+from conversion.package.schema import features_of, label_names, schema_problem
 from conversion.workers import run_tasks
 
 Progress = Callable[[int, int], None]

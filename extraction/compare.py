@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.checks_schema import check_schemas
-from conversion.manifest import Manifest, read_package
-from conversion.shard_batches import matrices, read_rows
+from conversion.package.manifest import Manifest, read_package
+from conversion.package.reader import matrices, read_rows
+from conversion.package.schema import check_schemas
 
 KEY = "tfrecord_filename"
 WORST = 10

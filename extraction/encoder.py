@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.manifest import sha256_of
+from conversion.package.manifest import sha256_of
 from extraction.foreign import explain, no_exit
 from extraction.inputs import Form, Sound
 from extraction.items import Items, Matrix

@@ -12,8 +12,7 @@ import datasets
 import avmit
 from avmit import AvmitError
 from conversion.card import card_text, put_card
-from conversion.features import arrow_schema
-from conversion.manifest import (
+from conversion.package.manifest import (
     BAD_VIDEOS,
     NAME,
     Manifest,
@@ -21,12 +20,19 @@ from conversion.manifest import (
     check_one_format,
     read_manifest,
 )
-from conversion.manifest_problems import check_config_name
+from conversion.package.manifest_problems import check_config_name
+from conversion.package.schema import arrow_schema
+from conversion.package.staging import (
+    ShardResult,
+    Staging,
+    check_inputs,
+    check_replaceable,
+    is_intact,
+)
+from conversion.package.workspace import workspace
+from conversion.package.writer import batch_rows, plan_shards, shard_name
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
-from conversion.shards import batch_rows, plan_shards, shard_name
-from conversion.staging import ShardResult, Staging, check_inputs, check_replaceable, is_intact
-from conversion.workspace import workspace
 from extraction.encoder import Sides
 from extraction.options import Encoders, Options, check_options, choose_encoders, open_sides
 from extraction.provenance import by_column, describe, describe_line

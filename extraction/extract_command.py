@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich import progress
 
-from conversion.manifest import BAD_VIDEOS
-from conversion.shards import LEAST_SHARD_BYTES
+from conversion.package.manifest import BAD_VIDEOS
+from conversion.package.writer import LEAST_SHARD_BYTES
 from conversion.terminal import Rate, live_bar, show
 from conversion.wording import parse_size
 from extraction import extract as extraction

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion.shards import DEFAULT_MAX_SHARD_BYTES, Encoding
+from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction import registry
 from extraction.encoder import Encoder, Side, Sides
 from extraction.settings import Modality, Settings, option, refuse_untaken

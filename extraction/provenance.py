@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from conversion.manifest_problems import EXTRACTION
+from conversion.package.manifest_problems import EXTRACTION
 from extraction.encoder import Encoder, Side, Sides
 from extraction.extra import ONEDNN, require
 from extraction.inputs import Frames, Sound

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.manifest import Shard
-from conversion.shard_batches import matrices, read_rows, read_schema
-from conversion.staging import ShardResult, Staging, is_intact
+from conversion.package.manifest import Shard
+from conversion.package.reader import matrices, read_rows, read_schema
+from conversion.package.staging import ShardResult, Staging, is_intact
 from extraction.encoder import Sides
 from extraction.items import Matrix
 from extraction.pipeline import Embedded, Outcome, embed

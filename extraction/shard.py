@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.manifest import Shard
+from conversion.package.manifest import Shard
+from conversion.package.staging import ShardResult
+from conversion.package.writer import Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
-from conversion.shards import Encoding, ShardWriter, list_array
-from conversion.staging import ShardResult
 from extraction.encoder import Sides
 from extraction.pipeline import Embedded, Outcome, embed
 from extraction.spill import Spill

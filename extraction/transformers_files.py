@@ -12,7 +12,7 @@ from typing import Any
 from huggingface_hub.utils import logging as hub_logging
 
 from avmit import AvmitError
-from conversion.manifest import sha256_of
+from conversion.package.manifest import sha256_of
 from conversion.wording import first_line
 from extraction.extra import require
 from extraction.settings import Settings

@@ -9,7 +9,7 @@ from helpers import visible
 
 from avmit import AvmitError
 from conversion.card import card_text, put_card, write_card
-from conversion.manifest import mixed_formats, read_manifest, read_package
+from conversion.package.manifest import mixed_formats, read_manifest, read_package
 
 CONFIG = "vggish_vgg16"
 

@@ -10,8 +10,8 @@ from helpers import csv_rows, edit_record
 
 from avmit import AvmitError
 from conversion.convert import Options, convert
+from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
-from conversion.shards import Encoding
 from conversion.tfrecord.record import Record
 from extraction.compare import Comparison, compare, differences
 

@@ -26,8 +26,8 @@ from helpers import (
 )
 
 from conversion.convert import Options, convert
-from conversion.manifest import read_manifest, sha256_of
-from conversion.shards import Encoding
+from conversion.package.manifest import read_manifest, sha256_of
+from conversion.package.writer import Encoding
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from helpers import (
 )
 
 import avmit
-from conversion.manifest import read_manifest
+from conversion.package.manifest import read_manifest
 from conversion.tfrecord.record import Record
 
 

@@ -11,7 +11,7 @@ from conftest import Run
 from helpers import CONFIGS, CSV, SETS, csv_rows, edit_row, visible
 
 from conversion.convert import Options, convert
-from conversion.manifest import read_manifest
+from conversion.package.manifest import read_manifest
 
 OPTIONS = ["--max-shard-size", "200KB"]
 

@@ -15,7 +15,7 @@ from helpers import visible
 
 import avmit
 from conversion.convert import Options, convert
-from conversion.exchange import bring_back, put_in_place
+from conversion.package.exchange import bring_back, put_in_place
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX names")
 
@@ -45,7 +45,7 @@ def test_what_was_there_is_where_the_new_one_was(tmp_path: Path) -> None:
 def test_where_the_system_cannot_the_old_one_lies_beside_it_for_a_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversion.exchange.sys", SimpleNamespace(platform="another"))
+    monkeypatch.setattr("conversion.package.exchange.sys", SimpleNamespace(platform="another"))
     new, published, aside = folders(tmp_path)
     published.mkdir()
     (published / "file").write_text("old")
@@ -113,7 +113,8 @@ def test_readers_find_the_one_or_the_other_at_every_moment(
 
 KILLED = """
 import os, signal, sys
-from conversion import exchange, staging
+from conversion.package import exchange
+from conversion.package import staging
 real = exchange.put_in_place
 def put_in_place(*arguments):
     if sys.argv[1] == "before":

@@ -18,8 +18,8 @@ from avmit import AvmitError
 from conversion.convert import convert
 from conversion.export import export
 from conversion.export_command import export as export_command
-from conversion.manifest import read_manifest
-from conversion.shards import Encoding
+from conversion.package.manifest import read_manifest
+from conversion.package.writer import Encoding
 from conversion.tfrecord.record import BadRecord, read_record
 
 CONFIG = "vggish_vgg16"

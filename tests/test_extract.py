@@ -26,7 +26,7 @@ from verifying import tamper
 from avmit import AvmitError
 from conversion.convert import Options as ConvertOptions
 from conversion.convert import convert
-from conversion.manifest import read_manifest
+from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
 from extraction import media, registry
 from extraction.encoder import Side, Sides

@@ -24,8 +24,8 @@ from hub_server import HubServer
 
 import avmit
 from conversion.convert import Options, convert
-from conversion.features import arrow_schema
-from conversion.shards import Encoding, ShardWriter, list_array
+from conversion.package.schema import arrow_schema
+from conversion.package.writer import Encoding, ShardWriter, list_array
 
 
 @pytest.fixture(scope="module")

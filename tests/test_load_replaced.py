@@ -11,8 +11,8 @@ from helpers import assert_same_rows, expected_rows, sharded_options, shards
 
 import avmit
 from conversion.convert import convert
+from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
-from conversion.shards import Encoding
 
 CONFIG = "vggish_vgg16"
 

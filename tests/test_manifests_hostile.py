@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from verifying import EMBEDDINGS, TEST, edit_manifest, entry, failures
 
 from avmit import AvmitError
-from conversion.manifest import parse_manifest, read_manifest
+from conversion.package.manifest import parse_manifest, read_manifest
 
 COMMANDS: dict[str, list[str]] = {
     "info": ["info", "{}"],

@@ -14,7 +14,7 @@ from helpers import CSV, SETS, csv_rows, edit_record, shard_rows, write_csv
 from rich.console import Console
 from verifying import EMBEDDINGS, edit_manifest
 
-from conversion.info import describe
+from conversion.package.info import describe
 from conversion.release.generate import generate_release
 from conversion.tfrecord.record import Record
 

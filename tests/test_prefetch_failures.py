@@ -21,8 +21,8 @@ from prefetching import CONFIG, FIRST, REPO, contents, edit_manifest, stored
 
 import avmit
 from conversion import remote_package
+from conversion.package.workspace import workspace
 from conversion.prefetch import prefetch
-from conversion.workspace import workspace
 
 ASK = "ask its owner to push it again"
 

@@ -12,8 +12,8 @@ from conftest import Run
 from verifying import EMBEDDINGS, TEST, TRAIN, failures, put, read, tamper
 
 from avmit import AvmitError
-from conversion.features import read_features
-from conversion.manifest import read_manifest
+from conversion.package.manifest import read_manifest
+from conversion.package.schema import read_features
 
 
 def _as(column: str, values: pa.Array | None = None, type: pa.DataType | None = None) -> Any:

@@ -15,7 +15,7 @@ from conftest import Run
 from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 
 from avmit import AvmitError
-from conversion.manifest import read_manifest
+from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
 from extraction import media, pipeline, registry, taking
 from extraction.encoder import Sides

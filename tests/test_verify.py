@@ -14,8 +14,8 @@ from verifying import EMBEDDINGS, TEST, TRAIN, failures, finding, flip, read, ta
 import avmit
 from conversion.checks import Check
 from conversion.convert import Options, convert
+from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
-from conversion.shards import Encoding
 from conversion.verify import verify
 from conversion.verify_command import verify as verify_command
 

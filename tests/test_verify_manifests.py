@@ -13,7 +13,7 @@ from verifying import EMBEDDINGS, TEST, TRAIN, edit_manifest, entry, failures
 import avmit
 from conversion.card import write_card
 from conversion.convert import Options, convert
-from conversion.shards import Encoding
+from conversion.package.writer import Encoding
 from conversion.verify import verify
 
 MANIFESTS: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -25,7 +25,7 @@ from verifying import (
 import avmit
 from conversion.card import write_card
 from conversion.convert import Options, convert
-from conversion.features import arrow_schema
+from conversion.package.schema import arrow_schema
 from conversion.release import annotations
 from conversion.release.generate import LABELS, write_rows
 from conversion.verify import verify

@@ -21,7 +21,7 @@ from verifying import (
 )
 
 import avmit
-from conversion.features import arrow_schema
+from conversion.package.schema import arrow_schema
 from conversion.release.generate import LABELS
 
 VALUES: dict[str, tuple[Change, dict[str, Any], str, str]] = {

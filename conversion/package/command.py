@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from conversion.info import describe
+from conversion.package.info import describe
 from conversion.terminal import show, table_console
 
 

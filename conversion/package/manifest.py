@@ -9,7 +9,7 @@ from typing import Any
 
 import avmit
 from avmit import AvmitError
-from conversion.manifest_problems import EXTRACTION, manifest_problems, numbering_problems
+from conversion.package.manifest_problems import EXTRACTION, manifest_problems, numbering_problems
 from conversion.whole import read_regular, write_whole
 from conversion.wording import some
 

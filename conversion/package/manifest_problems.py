@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import avmit
 from avmit import AvmitError
-from conversion.shards import Compression, Encoding, Format, shard_name
+from conversion.package.writer import Compression, Encoding, Format, shard_name
 
 EXTRACTION = "extraction"
 """The `kind` of source of a config that was made from videos."""

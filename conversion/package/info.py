@@ -9,8 +9,8 @@ from rich.table import Table
 
 import avmit
 from avmit import AvmitError
-from conversion.features import read_features
-from conversion.manifest import Manifest, part_of_release, read_package
+from conversion.package.manifest import Manifest, part_of_release, read_package
+from conversion.package.schema import read_features
 from conversion.terminal import cell
 from conversion.wording import format_bytes
 

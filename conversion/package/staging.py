@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion.exchange import bring_back, put_in_place
-from conversion.manifest import (
+from conversion.package.exchange import bring_back, put_in_place
+from conversion.package.manifest import (
     BAD,
     BAD_VIDEOS,
     MISSING,
@@ -28,8 +28,8 @@ from conversion.manifest import (
     read_manifest,
     sha256_of,
 )
+from conversion.package.workspace import Workspace, is_given_up, take_over
 from conversion.whole import read_regular, write_whole
-from conversion.workspace import Workspace, is_given_up, take_over
 
 _LISTS = (MISSING, BAD, BAD_VIDEOS)
 _MADE = re.compile(
