@@ -9,9 +9,9 @@ from datasets import Features
 from huggingface_hub import metadata_load
 
 from avmit import AvmitError
-from conversion.card import NAME as CARD
-from conversion.card import read_card
-from conversion.card_yaml import read_yaml
+from conversion.card.head import read_yaml
+from conversion.card.render import NAME as CARD
+from conversion.card.render import read_card
 from conversion.checks import Check, judged
 from conversion.package.manifest import Manifest
 from conversion.package.schema import card_features

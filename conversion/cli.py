@@ -39,7 +39,7 @@ COMMANDS = {
         "Show a package's configs, splits, rows, widths, sizes and provenance.",
     ),
     "card": Lazy(
-        "conversion.card_command:card",
+        "conversion.card.command:card",
         "Write a package's dataset card, README.md, from what the folder holds.",
     ),
     "demo": Lazy(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import avmit
 from avmit import AvmitError
 from conversion import embeddings
-from conversion.card import card_text, put_card
+from conversion.card.render import card_text, put_card
 from conversion.embeddings import OnBadRecord, ShardTask
 from conversion.package.manifest import (
     BAD,

@@ -13,9 +13,9 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from huggingface_hub.hf_api import RepoFile
 
 from avmit import AvmitError
-from conversion.card import NAME as CARD
-from conversion.card import read_card
-from conversion.card_yaml import read_yaml
+from conversion.card.head import read_yaml
+from conversion.card.render import NAME as CARD
+from conversion.card.render import read_card
 from conversion.hub_errors import Tell, patient
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, read_manifests

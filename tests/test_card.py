@@ -13,8 +13,8 @@ from helpers import CONFIGS, DIMS, SPLITS, csv_rows, expected_rows, shard_rows, 
 from huggingface_hub import DatasetCard
 
 import avmit
-from conversion.card import size_category
-from conversion.card_yaml import read_yaml
+from conversion.card.head import read_yaml
+from conversion.card.render import size_category
 from conversion.convert import Options, convert
 
 

@@ -11,8 +11,8 @@ from conftest import Run
 from verifying import failures
 
 from avmit import AvmitError
-from conversion.card_merge import merge_cards
-from conversion.card_yaml import keep_configs, read_yaml
+from conversion.card.head import keep_configs, read_yaml
+from conversion.card.merge import merge_cards
 
 BOMB = "a0: &a0 [x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 13)

@@ -8,8 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from avmit import AvmitError
-from conversion.card_merge import merge_cards
-from conversion.card_yaml import read_yaml
+from conversion.card.head import read_yaml
+from conversion.card.merge import merge_cards
 
 NEW = """---
 license: other

@@ -12,7 +12,7 @@ from helpers import CONFIGS, SPLITS, assert_same_rows, expected_rows, shards, vi
 from hub_server import HubServer
 from hub_store import Commit
 
-from conversion.card_yaml import read_yaml
+from conversion.card.head import read_yaml
 from conversion.convert import Options, convert
 
 REPO = "ann/avmit"

@@ -11,7 +11,7 @@ from helpers import visible
 from verifying import EMBEDDINGS, TEST, TRAIN, edit_manifest, entry, failures
 
 import avmit
-from conversion.card import write_card
+from conversion.card.render import write_card
 from conversion.convert import Options, convert
 from conversion.package.writer import Encoding
 from conversion.verify import verify

@@ -6,7 +6,7 @@ from typing import Any
 
 import avmit
 from avmit import AvmitError
-from conversion.card_yaml import by_config, join_card, read_yaml, split_card, update_yaml
+from conversion.card.head import by_config, join_card, read_yaml, split_card, update_yaml
 
 _MARK = re.compile(r"^<!-- avmit:(begin|end) (\w+) -->[ \t]*$", re.MULTILINE)
 _SIZES = ["n<1K"] + [

@@ -12,8 +12,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 import avmit
 from avmit import AvmitError
-from conversion.card_merge import merge_cards
-from conversion.card_yaml import by_config, read_yaml
+from conversion.card.head import by_config, read_yaml
+from conversion.card.merge import merge_cards
 from conversion.package.manifest import (
     Manifest,
     config_names,
