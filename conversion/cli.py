@@ -11,7 +11,7 @@ from conversion.lazy import Lazy
 
 COMMANDS = {
     "download": Lazy(
-        "conversion.download_command:download",
+        "conversion.zenodo.command:download",
         "Download the release from Zenodo, each file checked against its md5.",
     ),
     "convert": Lazy(

@@ -31,13 +31,13 @@ from conversion.package.staging import ShardResult, Staging, check_inputs, is_in
 from conversion.package.workspace import Workspace, take_over, workspace
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
 from conversion.plan import EmbeddingPlan, plan_embeddings
-from conversion.provenance import read_record_of, source_of
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from conversion.release.archives import remove_spills
 from conversion.release.record_sets import RecordSet
 from conversion.wording import printable
 from conversion.workers import run_tasks
+from conversion.zenodo.record import read_record_of, source_of
 
 _SPILLS = "_archives"  # no config's name begins so
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 from zenodo_server import RECORD, Fault, ZenodoServer
 
 from avmit import AvmitError
-from conversion.download import CHUNK, download
-from conversion.download_command import download as download_command
-from conversion.zenodo import read_record
+from conversion.zenodo.command import download as download_command
+from conversion.zenodo.download import CHUNK, download
+from conversion.zenodo.record import read_record
 
 
 def test_brings_the_whole_record_byte_for_byte(zenodo: ZenodoServer, sources: Path) -> None:

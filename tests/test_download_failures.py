@@ -16,8 +16,8 @@ from downloading import BODY, FILES, MD5, OTHER, QUICK, VGG, YAMNET, Heard, fetc
 from zenodo_server import RECORD, Fault, ZenodoServer
 
 from avmit import AvmitError
-from conversion.download import CHUNK, download
-from conversion.zenodo import Retry, read_record
+from conversion.zenodo.download import CHUNK, download
+from conversion.zenodo.record import Retry, read_record
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from downloading import BODY, FILES, LAYOUT, MD5, VGG, YAMNET, fetch
 from zenodo_server import RECORD, ZenodoServer
 
 from avmit import AvmitError
-from conversion.zenodo import RemoteFile, ZenodoRecord, kind_of, read_record
+from conversion.zenodo.record import RemoteFile, ZenodoRecord, kind_of, read_record
 
 
 def test_record_json_says_what_is_here_and_where_from(zenodo: ZenodoServer, sources: Path) -> None:

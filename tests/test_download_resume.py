@@ -11,8 +11,8 @@ from downloading import BODY, MD5, ONCE, OTHER, VGG, Heard, fetch, names, partia
 from zenodo_server import Fault, ZenodoServer
 
 from avmit import AvmitError
-from conversion.download import CHUNK
-from conversion.zenodo import Retry
+from conversion.zenodo.download import CHUNK
+from conversion.zenodo.record import Retry
 
 
 def test_goes_on_where_the_connection_was_lost(zenodo: ZenodoServer, sources: Path) -> None:
@@ -189,8 +189,8 @@ def test_another_range_than_asked_for_starts_over(
 SCRIPT = """
 import sys
 from pathlib import Path
-from conversion.download import download
-from conversion.zenodo import read_record
+from conversion.zenodo.download import download
+from conversion.zenodo.record import read_record
 download(Path(sys.argv[2]), read_record(base=sys.argv[1]), ["vggish_vgg16"])
 """
 

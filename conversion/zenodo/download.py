@@ -16,7 +16,7 @@ import urllib3
 from avmit import AvmitError
 from conversion.package.workspace import workspace
 from conversion.whole import open_to_append, read_regular, write_whole
-from conversion.zenodo import (
+from conversion.zenodo.record import (
     KINDS,
     PATIENT,
     Interrupted,

@@ -19,10 +19,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from conversion import download as downloads
 from conversion.terminal import Bars, cell, show
 from conversion.wording import format_bytes, printable
-from conversion.zenodo import BASE, KINDS, RECORD, RemoteFile, ZenodoRecord, read_record
+from conversion.zenodo import download as downloads
+from conversion.zenodo.record import BASE, KINDS, RECORD, RemoteFile, ZenodoRecord, read_record
 
 
 def download(

@@ -1,0 +1,1 @@
+"""The release's record on Zenodo: what it lists, and bringing its files."""
