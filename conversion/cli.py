@@ -19,7 +19,7 @@ COMMANDS = {
         "Turn a release as downloaded into a hub package.",
     ),
     "verify": Lazy(
-        "conversion.verify_command:verify",
+        "conversion.verify.command:verify",
         "Check a package: checksums, card, rows, values, and the paper's counts.",
     ),
     "export": Lazy(

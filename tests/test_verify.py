@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from verifying import EMBEDDINGS, TEST, TRAIN, failures, finding, flip, read, tamper
 
 import avmit
-from conversion.checks import Check
 from conversion.convert import Options, convert
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
-from conversion.verify import verify
-from conversion.verify_command import verify as verify_command
+from conversion.verify.check import Check
+from conversion.verify.command import verify as verify_command
+from conversion.verify.verification import verify
 
 
 def test_a_good_package_holds_with_these_findings(sharded_package: Path) -> None:

@@ -21,7 +21,7 @@ from verifying import (
 )
 
 import avmit
-from conversion.verify import verify
+from conversion.verify.verification import verify
 
 
 def assert_found(package: Path, path: Path, size: str = "") -> None:

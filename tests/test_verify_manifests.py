@@ -14,7 +14,7 @@ import avmit
 from conversion.card.render import write_card
 from conversion.convert import Options, convert
 from conversion.package.writer import Encoding
-from conversion.verify import verify
+from conversion.verify.verification import verify
 
 MANIFESTS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "config": (

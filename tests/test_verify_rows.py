@@ -28,7 +28,7 @@ from conversion.convert import Options, convert
 from conversion.package.schema import arrow_schema
 from conversion.release import annotations
 from conversion.release.generate import LABELS, write_rows
-from conversion.verify import verify
+from conversion.verify.verification import verify
 
 
 @pytest.mark.parametrize(

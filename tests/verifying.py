@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from conversion.verify import verify
+from conversion.verify.verification import verify
 
 EMBEDDINGS = "vggish_vgg16"
 TRAIN = [f"train-{index:05d}-of-00002.arrow" for index in range(2)]

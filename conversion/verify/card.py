@@ -12,9 +12,9 @@ from avmit import AvmitError
 from conversion.card.head import read_yaml
 from conversion.card.render import NAME as CARD
 from conversion.card.render import read_card
-from conversion.checks import Check, judged
 from conversion.package.manifest import Manifest
 from conversion.package.schema import card_features
+from conversion.verify.check import Check, judged
 
 
 def card_checks(

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.checks import Check
 from conversion.package.manifest import Manifest, Shard
 from conversion.package.reader import count_nulls, matrices, read_batches, read_schema
+from conversion.verify.check import Check
 from conversion.wording import format_bytes
 
 _HASHED_BYTES = 256 * 1024  # stays in a core's cache between read and hash

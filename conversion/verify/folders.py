@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import get_args
 
-from conversion.checks import Check, judged
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, NAME, Manifest
 from conversion.package.writer import Format
+from conversion.verify.check import Check, judged
 
 _SUFFIXES = tuple(f".{name}" for name in get_args(Format))
 

@@ -11,9 +11,9 @@ from rich import box, progress
 from rich.table import Table
 from rich.text import Text
 
-from conversion import verify as verification
-from conversion.checks import Check
 from conversion.terminal import cell, progress_bar, show, table_console
+from conversion.verify import verification
+from conversion.verify.check import Check
 
 
 def verify(

@@ -8,14 +8,13 @@ import pyarrow as pa
 from datasets import Features
 
 import avmit
-from conversion.checks import Check
-from conversion.checks_card import card_checks
-from conversion.checks_manifest import folder_checks, package_check
-from conversion.checks_ratings import ratings_checks
-from conversion.checks_rows import row_checks
-from conversion.checks_shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.package.manifest import Manifest, mixed_formats, read_manifests
 from conversion.package.schema import features_of, label_names, schema_problem
+from conversion.verify.card import card_checks
+from conversion.verify.check import Check
+from conversion.verify.folders import folder_checks, package_check
+from conversion.verify.rows import ratings_checks, row_checks
+from conversion.verify.shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.workers import run_tasks
 
 Progress = Callable[[int, int], None]

@@ -1,0 +1,1 @@
+"""Checks of a package: its folders, shards, rows and card."""
