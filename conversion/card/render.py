@@ -29,7 +29,12 @@ from conversion.wording import format_bytes, printable
 NAME = "README.md"
 LONGEST = 16_000_000
 """How many bytes of a card are read at most."""
-TEMPLATE = Path(__file__).with_name("dataset_card.md")
+_HERE = Path(__file__).parent
+_TEMPLATE_NAME = "dataset_card.md"
+# Beside this file in what is installed from a wheel, at the top in a checkout.
+TEMPLATE = next(
+    path for path in (_HERE / _TEMPLATE_NAME, _HERE.parents[1] / _TEMPLATE_NAME) if path.is_file()
+)
 
 Staged = tuple[Manifest, Path]
 """A config that is not published yet, and the folder that holds its shards."""
