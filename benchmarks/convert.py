@@ -58,7 +58,7 @@ def run_floor_written(source: Path, out: Path) -> None:
 
 def run_convert(workers: int) -> Callable[[Path, Path], None]:
     def run(source: Path, out: Path) -> None:
-        from conversion.convert import Options, convert
+        from conversion.convert.build import Options, convert
         from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES
 
         full = source.parent.name == f"{FULL}-records"
@@ -157,7 +157,7 @@ def import_first(case: str) -> None:
     """Import what the case needs, which is not what is measured."""
     if case.startswith("tf.data"):
         import tensorflow  # noqa: F401
-    import conversion.convert  # noqa: F401
+    import conversion.convert.build  # noqa: F401
 
 
 def _cpu_seconds() -> float:

@@ -144,7 +144,7 @@ def main() -> None:
         measure_here(arguments.reader[0], Path(arguments.reader[1]))
         return
     release = make_release(arguments.folder, arguments.records)
-    from conversion.convert import Options, convert
+    from conversion.convert.build import Options, convert
 
     convert(release / "loose", release / "avmit", Options(configs=[CONFIG]))
     print(f"{arguments.records:,} records of {CONFIG}, best of {REPEATS}")

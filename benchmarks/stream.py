@@ -28,7 +28,7 @@ import pyarrow as pa
 from hub_server import HubServer
 from releases import CONFIG, make_release
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding, ShardWriter, plan_shards, shard_name
 
 MB, MIB = 10**6, 2**20

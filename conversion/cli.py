@@ -15,7 +15,7 @@ COMMANDS = {
         "Download the release from Zenodo, each file checked against its md5.",
     ),
     "convert": Lazy(
-        "conversion.convert_command:convert",
+        "conversion.convert.command:convert",
         "Turn a release as downloaded into a hub package.",
     ),
     "verify": Lazy(
@@ -23,7 +23,7 @@ COMMANDS = {
         "Check a package: checksums, card, rows, values, and the paper's counts.",
     ),
     "export": Lazy(
-        "conversion.export_command:export",
+        "conversion.convert.command:export",
         "Write a config as the release publishes it: one gzip TFRecord per video, by label.",
     ),
     "push": Lazy(
@@ -43,7 +43,7 @@ COMMANDS = {
         "Write a package's dataset card, README.md, from what the folder holds.",
     ),
     "demo": Lazy(
-        "conversion.demo_command:demo",
+        "conversion.convert.command:demo",
         "Generate a small release, convert it, load it and stream it.",
     ),
 }

@@ -39,7 +39,7 @@ from hub_server import HubServer  # noqa: E402
 from zenodo_server import ZenodoServer  # noqa: E402
 
 import avmit  # noqa: E402
-from conversion.convert import Options, convert  # noqa: E402
+from conversion.convert.build import Options, convert  # noqa: E402
 from conversion.release.generate import generate_release  # noqa: E402
 
 hypothesis.settings.register_profile("avmit", deadline=None, database=None)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conversion.convert import Options
+from conversion.convert.build import Options
 from conversion.tfrecord.record import Record, read_record, write_record
 
 CSV = {

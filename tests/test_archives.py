@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from avmit import AvmitError
-from conversion.convert import Built, Options, convert
+from conversion.convert.build import Built, Options, convert
 from conversion.release.generate import SET_FOLDERS
 
 CONFIGS = ["vggish_vgg16", "yamnet_effnet"]

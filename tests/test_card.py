@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard
 import avmit
 from conversion.card.head import read_yaml
 from conversion.card.render import size_category
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 
 def data_of(package: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from conftest import Run
 from helpers import csv_rows, edit_record
 
 from avmit import AvmitError
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
 from conversion.tfrecord.record import Record

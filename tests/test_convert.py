@@ -25,7 +25,7 @@ from helpers import (
     write_csv,
 )
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.manifest import read_manifest, sha256_of
 from conversion.package.writer import Encoding
 

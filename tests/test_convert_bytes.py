@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 from helpers import CONFIGS, CSV, SETS, csv_rows, edit_row, visible
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.manifest import read_manifest
 
 OPTIONS = ["--max-shard-size", "200KB"]

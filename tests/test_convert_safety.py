@@ -14,7 +14,7 @@ from conftest import Run
 from datasets import load_dataset
 from helpers import CSV, SETS, csv_rows, edit_row, split_names, visible
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.release.generate import generate_release
 
 

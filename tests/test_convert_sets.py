@@ -10,7 +10,7 @@ import pytest
 from conftest import Run
 from helpers import CSV, SETS, assert_same_rows, csv_rows, expected_rows, shard_rows, write_set
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.manifest import read_manifest
 
 NAMES = {"ratings", "raw_ratings", "test_set"}

@@ -14,7 +14,7 @@ import pytest
 from helpers import visible
 
 import avmit
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.exchange import bring_back, put_in_place
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX names")
@@ -123,7 +123,7 @@ def put_in_place(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 staging.put_in_place = put_in_place
 from pathlib import Path
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 convert(Path(sys.argv[2]), Path(sys.argv[3]), Options(workers=1, max_shard_bytes=60_000))
 """
 

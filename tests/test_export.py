@@ -15,9 +15,9 @@ from helpers import SETS, assert_same_bits, csv_rows, sharded_options
 from typer.testing import CliRunner
 
 from avmit import AvmitError
-from conversion.convert import convert
-from conversion.export import export
-from conversion.export_command import export as export_command
+from conversion.convert.build import convert
+from conversion.convert.command import export as export_command
+from conversion.convert.export import export
 from conversion.package.manifest import read_manifest
 from conversion.package.writer import Encoding
 from conversion.tfrecord.record import BadRecord, read_record

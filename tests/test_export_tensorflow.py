@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from helpers import SETS, assert_same_bits, shard_rows
 
-from conversion.export import export
+from conversion.convert.export import export
 
 CONTEXT = {
     "filename": tf.io.FixedLenFeature([], tf.string),

@@ -24,8 +24,8 @@ from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 from verifying import tamper
 
 from avmit import AvmitError
-from conversion.convert import Options as ConvertOptions
-from conversion.convert import convert
+from conversion.convert.build import Options as ConvertOptions
+from conversion.convert.build import convert
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
 from extraction import media, registry

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from avmit import AvmitError
 from conversion.card.render import write_card
-from conversion.convert import Options, convert
-from conversion.export import export
+from conversion.convert.build import Options, convert
+from conversion.convert.export import export
 from conversion.prefetch import prefetch
 from conversion.release.generate import generate_release
 

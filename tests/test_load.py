@@ -23,7 +23,7 @@ from helpers import (
 from hub_server import HubServer
 
 import avmit
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.schema import arrow_schema
 from conversion.package.writer import Encoding, ShardWriter, list_array
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import assert_same_rows, expected_rows, sharded_options, shards
 
 import avmit
-from conversion.convert import convert
+from conversion.convert.build import convert
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import CONFIGS, SPLITS, assert_same_rows, expected_rows, write_set
 
 import avmit
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 SCRIPTS = int(datasets.__version__.partition(".")[0]) < 4
 SCRIPT = avmit.__file__

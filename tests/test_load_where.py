@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import avmit
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 
 def error(*arguments: Any, **options: Any) -> str:

@@ -15,7 +15,7 @@ from hub_server import Fault, HubServer
 from huggingface_hub import metadata_load
 from prefetching import CONFIG, FIRST, REPO, SHARDS, contents, edit_manifest, stored
 
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 OFFLINE = """
 import json, sys

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avmit import AvmitError
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 RECORD = {
     "id": "8253350",

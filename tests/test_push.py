@@ -13,7 +13,7 @@ from hub_server import HubServer
 from hub_store import Commit
 
 from conversion.card.head import read_yaml
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 
 REPO = "ann/avmit"
 

@@ -13,7 +13,7 @@ from conftest import Run
 from helpers import shard_rows
 from hub_server import HubServer
 
-from conversion.demo import run_demo
+from conversion.convert.demo import run_demo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from helpers import (
     shard_rows,
 )
 
-from conversion.convert import Built, Options, convert
+from conversion.convert.build import Built, Options, convert
 
 REFERENCE = Path(
     os.environ.get("AVMIT_REFERENCE") or Path(__file__).parents[2] / "shared" / "reference"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from verifying import EMBEDDINGS, TEST, TRAIN, failures, finding, flip, read, tamper
 
 import avmit
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
 from conversion.verify.check import Check

@@ -12,7 +12,7 @@ from verifying import EMBEDDINGS, TEST, TRAIN, edit_manifest, entry, failures
 
 import avmit
 from conversion.card.render import write_card
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding
 from conversion.verify.verification import verify
 

@@ -24,7 +24,7 @@ from verifying import (
 
 import avmit
 from conversion.card.render import write_card
-from conversion.convert import Options, convert
+from conversion.convert.build import Options, convert
 from conversion.package.schema import arrow_schema
 from conversion.release import annotations
 from conversion.release.generate import LABELS, write_rows

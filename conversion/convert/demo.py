@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import avmit
-from conversion.convert import Options, Progress, convert
+from conversion.convert.build import Options, Progress, convert
 from conversion.release.generate import LABELS, generate_release
 
 

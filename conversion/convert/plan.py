@@ -6,7 +6,7 @@ from pathlib import Path
 
 import avmit
 from avmit import AvmitError
-from conversion.embeddings import Dims, OnBadRecord, ShardTask
+from conversion.convert.shard import Dims, OnBadRecord, ShardTask
 from conversion.package.schema import arrow_schema
 from conversion.package.writer import Encoding, batch_rows, plan_shards, shard_name
 from conversion.release.annotations import Annotations

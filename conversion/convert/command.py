@@ -1,4 +1,4 @@
-"""`avmit convert`: its options and its summary."""
+"""The commands `avmit convert`, `avmit export` and `avmit demo`: options and summaries."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,7 +9,9 @@ import typer
 from rich.progress import MofNCompleteColumn
 
 from avmit import AvmitError
-from conversion import convert as conversion
+from conversion.convert import build as conversion
+from conversion.convert import export as exporting
+from conversion.convert.demo import run_demo
 from conversion.package.manifest import BAD, MISSING
 from conversion.package.writer import LEAST_SHARD_BYTES, Encoding
 from conversion.terminal import Rate, progress_bar, show
@@ -133,3 +135,36 @@ def _summary(built: conversion.Built) -> list[str]:
 
 def _more(items: Sequence[object]) -> str:
     return ", ..." if len(items) > _LISTED else ""
+
+
+def export(
+    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    config: Annotated[str, typer.Option(help="The embedding config to write.")],
+    out: Annotated[
+        Path, typer.Option(metavar="TFRECORD_DIR", help="Folder for the records, new or empty.")
+    ],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
+    ] = None,
+) -> None:
+    """Write a config as the release publishes it: one gzip TFRecord per video, by label.
+
+    TensorFlow reads the records, and so does `avmit convert`, which makes the same shards of them.
+
+    Example: avmit export avmit --config yamnet_effnet --out tfrecords
+    """
+    with progress_bar("exporting") as advance:
+        count = exporting.export(package, config, out, workers, advance)
+    show(f"{out}: {count:,} records of {config}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the generated package.")] = Path("avmit"),
+) -> None:
+    """Generate a small release, convert it, load it and stream it.
+
+    Example: avmit demo --out demo/avmit
+    """
+    with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
+        for line in run_demo(out, progress):
+            show(line)

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 import avmit
 from avmit import AvmitError
-from conversion import embeddings
 from conversion.card.render import card_text, put_card
-from conversion.embeddings import OnBadRecord, ShardTask
+from conversion.convert import shard as embeddings
+from conversion.convert.plan import EmbeddingPlan, plan_embeddings
+from conversion.convert.shard import OnBadRecord, ShardTask
 from conversion.package.manifest import (
     BAD,
     MISSING,
@@ -30,7 +31,6 @@ from conversion.package.schema import arrow_schema
 from conversion.package.staging import ShardResult, Staging, check_inputs, is_intact
 from conversion.package.workspace import Workspace, take_over, workspace
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
-from conversion.plan import EmbeddingPlan, plan_embeddings
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from conversion.release.archives import remove_spills
