@@ -10,7 +10,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ge
 
 import avmit
 from avmit import AvmitError
-from conversion.card.render import NAME as CARD
+from conversion.card.readme import NAME as CARD
 from conversion.hub_errors import Tell, explain, patient, status_of
 from conversion.hub_local import files_to_publish, left_out, publishable
 from conversion.hub_plan import Plan, make_plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion.card.render import NAME as CARD
+from conversion.card.readme import NAME as CARD
 from conversion.package.manifest import MISSING, Manifest, read_manifests
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.reader import read_schema

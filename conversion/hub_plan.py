@@ -10,8 +10,9 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
 from conversion.card.merge import merge_cards
-from conversion.card.render import NAME as CARD
-from conversion.card.render import read_card, render_card
+from conversion.card.readme import NAME as CARD
+from conversion.card.readme import read_card
+from conversion.card.render import render_card
 from conversion.hub_local import LocalFile, files_to_publish
 from conversion.hub_remote import Remote, RemoteFile
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of

@@ -14,8 +14,8 @@ from huggingface_hub.hf_api import RepoFile
 
 from avmit import AvmitError
 from conversion.card.head import read_yaml
-from conversion.card.render import NAME as CARD
-from conversion.card.render import read_card
+from conversion.card.readme import NAME as CARD
+from conversion.card.readme import read_card
 from conversion.hub_errors import Tell, patient
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, read_manifests

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card.head import keep_configs
-from conversion.card.render import NAME as CARD
-from conversion.card.render import render_card, write_card
+from conversion.card.readme import NAME as CARD
+from conversion.card.readme import write_card
+from conversion.card.render import render_card
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact

@@ -10,7 +10,7 @@ from huggingface_hub.hf_api import RepoFile
 
 import avmit
 from avmit import AvmitError
-from conversion.card.render import NAME as CARD
+from conversion.card.readme import NAME as CARD
 from conversion.hub_errors import Tell, patient
 from conversion.package.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
 from conversion.package.manifest_problems import check_config_name

@@ -11,7 +11,7 @@ import datasets
 
 import avmit
 from avmit import AvmitError
-from conversion.card.render import card_text, put_card
+from conversion.card.readme import card_text, put_card
 from conversion.package.manifest import (
     BAD_VIDEOS,
     NAME,

@@ -8,7 +8,8 @@ from pathlib import Path
 from zenodo_server import ZenodoServer
 
 from conversion.zenodo.download import CHUNK, Retrieved, download
-from conversion.zenodo.record import Retry, read_record
+from conversion.zenodo.record import read_record
+from conversion.zenodo.retry import Retry
 
 QUICK = Retry(attempts=3, first_wait=0, longest_asked=5)
 ONCE = Retry(attempts=1)

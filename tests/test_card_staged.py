@@ -8,7 +8,7 @@ from conftest import Run
 from helpers import visible
 
 from avmit import AvmitError
-from conversion.card.render import card_text, put_card, write_card
+from conversion.card.readme import card_text, put_card, write_card
 from conversion.package.manifest import mixed_formats, read_manifest, read_package
 
 CONFIG = "vggish_vgg16"

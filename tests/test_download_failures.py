@@ -17,7 +17,8 @@ from zenodo_server import RECORD, Fault, ZenodoServer
 
 from avmit import AvmitError
 from conversion.zenodo.download import CHUNK, download
-from conversion.zenodo.record import Retry, read_record
+from conversion.zenodo.record import read_record
+from conversion.zenodo.retry import Retry
 
 
 @pytest.mark.parametrize(

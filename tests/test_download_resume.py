@@ -12,7 +12,7 @@ from zenodo_server import Fault, ZenodoServer
 
 from avmit import AvmitError
 from conversion.zenodo.download import CHUNK
-from conversion.zenodo.record import Retry
+from conversion.zenodo.retry import Retry
 
 
 def test_goes_on_where_the_connection_was_lost(zenodo: ZenodoServer, sources: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avmit import AvmitError
-from conversion.card.render import write_card
+from conversion.card.readme import write_card
 from conversion.convert.build import Options, convert
 from conversion.convert.export import export
 from conversion.prefetch import prefetch

@@ -11,7 +11,7 @@ from helpers import visible
 from verifying import EMBEDDINGS, TEST, TRAIN, edit_manifest, entry, failures
 
 import avmit
-from conversion.card.render import write_card
+from conversion.card.readme import write_card
 from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding
 from conversion.verify.verification import verify

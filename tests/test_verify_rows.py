@@ -23,7 +23,7 @@ from verifying import (
 )
 
 import avmit
-from conversion.card.render import write_card
+from conversion.card.readme import write_card
 from conversion.convert.build import Options, convert
 from conversion.package.schema import arrow_schema
 from conversion.release import annotations

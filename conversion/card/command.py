@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from conversion.card.render import write_card
+from conversion.card.readme import write_card
 from conversion.terminal import show
 
 

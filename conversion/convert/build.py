@@ -12,7 +12,7 @@ import pyarrow as pa
 
 import avmit
 from avmit import AvmitError
-from conversion.card.render import card_text, put_card
+from conversion.card.readme import card_text, put_card
 from conversion.convert import shard as embeddings
 from conversion.convert.plan import EmbeddingPlan, plan_embeddings
 from conversion.convert.shard import OnBadRecord, ShardTask
@@ -37,7 +37,7 @@ from conversion.release.archives import remove_spills
 from conversion.release.record_sets import RecordSet
 from conversion.wording import printable
 from conversion.workers import run_tasks
-from conversion.zenodo.record import read_record_of, source_of
+from conversion.zenodo.record_file import read_record_of, source_of
 
 _SPILLS = "_archives"  # no config's name begins so
 

@@ -10,8 +10,8 @@ from huggingface_hub import metadata_load
 
 from avmit import AvmitError
 from conversion.card.head import read_yaml
-from conversion.card.render import NAME as CARD
-from conversion.card.render import read_card
+from conversion.card.readme import NAME as CARD
+from conversion.card.readme import read_card
 from conversion.package.manifest import Manifest
 from conversion.package.schema import card_features
 from conversion.verify.check import Check, judged

@@ -3,11 +3,10 @@
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -15,14 +14,13 @@ import urllib3
 
 from avmit import AvmitError
 from conversion.package.workspace import workspace
-from conversion.whole import open_to_append, read_regular, write_whole
-from conversion.zenodo.record import (
-    KINDS,
+from conversion.whole import open_to_append, write_whole
+from conversion.zenodo.record import KINDS, RemoteFile, ZenodoRecord
+from conversion.zenodo.record_file import FILE, brought_before, write_record_file
+from conversion.zenodo.retry import (
     PATIENT,
     Interrupted,
-    RemoteFile,
     Retry,
-    ZenodoRecord,
     insist,
     open_session,
     request,
@@ -30,8 +28,6 @@ from conversion.zenodo.record import (
     status_of,
 )
 
-RECORD_FILE = "record.json"
-"""What the files are and where they come from; written beside them."""
 CHUNK = 1 << 17
 
 Progress = Callable[[RemoteFile, int], None]
@@ -99,7 +95,7 @@ def download(
     """
     files = select(record, only)
     for file in files:
-        if file.name.casefold() == RECORD_FILE:
+        if file.name.casefold() == FILE:
             raise AvmitError(
                 f"record {record.id} has a file {file.name}, and avmit writes its own of that "
                 "name: leave it out with --only"
@@ -114,7 +110,7 @@ def download(
                     retrieved.append(_keep(file, fetch, say))
                 else:
                     retrieved.append(_retrieve(record, file, fetch, out, say))
-                _write_record(out, record, retrieved)
+                write_record_file(out, record, {item.file for item in retrieved})
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             what = f"the disk of {out} is full: make room"
@@ -131,8 +127,8 @@ def _already_right(out: Path, files: Sequence[RemoteFile]) -> set[RemoteFile]:
     Raises:
         AvmitError: another file of such a name is here, which no earlier run brought.
     """
-    record = out / RECORD_FILE
-    brought = _brought(out)
+    record = out / FILE
+    brought = brought_before(out)
     if brought is None and os.path.lexists(record):
         raise AvmitError(f"{record} is not the one that avmit writes, and is in the way: move it")
     right = set()
@@ -315,40 +311,3 @@ class _Fetch:
             self._farthest = max(have, self._farthest)
             reason = f"the connection was lost at byte {have:,} of {size:,}"
             raise Interrupted(reason, gained=gained)
-
-
-def _write_record(out: Path, record: ZenodoRecord, retrieved: Sequence[Retrieved]) -> None:
-    here = {item.file for item in retrieved} | _listed_before(out, record)
-    content = {
-        "id": record.id,
-        "doi": record.doi,
-        "title": record.title,
-        "version": record.version,
-        "licence": record.licence,
-        "publication_date": record.publication_date,
-        "url": record.page,
-        "files": [asdict(file) | {"kind": file.kind} for file in record.files if file in here],
-    }
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_whole(out / RECORD_FILE, f"{text}\n".encode())
-
-
-def _listed_before(out: Path, record: ZenodoRecord) -> set[RemoteFile]:
-    """Return the files that earlier runs brought and that are still here, by their sizes."""
-    brought = _brought(out) or {}
-    return {
-        file
-        for file in record.files
-        if brought.get(file.name) == file.md5
-        and (out / file.name).is_file()
-        and (out / file.name).stat().st_size == file.size
-    }
-
-
-def _brought(out: Path) -> dict[str, str] | None:
-    """Return the md5 by name of what earlier runs brought; None without a record.json of theirs."""
-    try:
-        content = json.loads(read_regular(out / RECORD_FILE))
-        return {str(entry["name"]): str(entry["md5"]) for entry in content["files"]}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
