@@ -187,6 +187,19 @@ def test_a_manifest_without_what_may_be_left_out(copied: Path) -> None:
     assert failures(copied) == []
 
 
+def test_ratings_in_another_split(copied: Path, run: Run) -> None:
+    shard = copied / "ratings" / "train-00000-of-00001.arrow"
+    shard.rename(shard.with_name(TEST))
+
+    def move(manifest: Any) -> None:
+        manifest["splits"] = {"test": [{**manifest["splits"]["train"][0], "file": TEST}]}
+
+    edit_manifest(copied, "ratings", move)
+    for command in ("info", "card"):
+        ran = run(command, copied)
+        assert (ran.code, ran.err) == (0, "")
+
+
 def test_a_config_of_a_longer_name_in_another_script(copied: Path, run: Run) -> None:
     name = "m" + "é" * 110
     (copied / EMBEDDINGS).rename(copied / name)

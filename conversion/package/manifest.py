@@ -221,15 +221,12 @@ def part_of_release(manifests: Mapping[str, Manifest]) -> int | None:
 
     Without ratings, the rated videos are those with a row in an embedding config or without.
     """
-    if "ratings" in manifests:
-        rated = manifests["ratings"].rows("train")
-    else:
-        counts = [
-            sum(map(m.rows, m.splits)) + m.missing_records + m.bad_records
-            for m in manifests.values()
-            if m.dims
-        ]
-        rated = max(counts, default=avmit.RATED_VIDEOS)
+    counts = {
+        name: sum(map(m.rows, m.splits)) + m.missing_records + m.bad_records
+        for name, m in manifests.items()
+        if m.dims or name == "ratings"
+    }
+    rated = counts.get("ratings", max(counts.values(), default=avmit.RATED_VIDEOS))
     return rated if rated < avmit.RATED_VIDEOS else None
 
 
