@@ -14,8 +14,8 @@ from huggingface_hub.hf_api import RepoFile
 
 from avmit import AvmitError
 from conversion.card.head import read_yaml
+from conversion.card.readme import LONGEST, read_card
 from conversion.card.readme import NAME as CARD
-from conversion.card.readme import read_card
 from conversion.hub_errors import Tell, patient
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, read_manifests
@@ -80,6 +80,11 @@ def read_remote(api: HfApi, repo_id: str, revision: str | None, tell: Tell) -> R
         for entry in entries
         if isinstance(entry, RepoFile)
     }
+    if CARD in files and files[CARD].size > LONGEST:
+        raise AvmitError(
+            f"{CARD} on the Hub has {files[CARD].size:,} bytes, more than {LONGEST:,}: "
+            "mend or delete it there"
+        )
     with tempfile.TemporaryDirectory(prefix="avmit-hub-") as folder:
         small = [name for name in files if name == CARD or name.split("/")[1:] == [MANIFEST]]
         for name in small:

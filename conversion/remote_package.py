@@ -10,6 +10,7 @@ from huggingface_hub.hf_api import RepoFile
 
 import avmit
 from avmit import AvmitError
+from conversion.card.readme import LONGEST
 from conversion.card.readme import NAME as CARD
 from conversion.hub_errors import Tell, patient
 from conversion.package.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
@@ -121,7 +122,7 @@ class RemotePackage:
 
     def card(self) -> str:
         """Return the repository's card, none where it has none that is text."""
-        if CARD not in self.files or self.files[CARD].size > _LONGEST_TEXT:
+        if CARD not in self.files or self.files[CARD].size > LONGEST:
             return ""
         return self.read(CARD).decode("utf-8", errors="replace")
 
