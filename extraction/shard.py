@@ -92,7 +92,7 @@ def write_shard(
         AvmitError: a video is bad and none may be; what was computed before it is kept.
     """
     digest = input_digest(task)
-    spill = Spill(task.path, digest)
+    spill = Spill(task.path, digest, len(task.videos))
 
     def outcomes() -> Iterator[Outcome]:
         done = []

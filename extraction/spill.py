@@ -1,14 +1,17 @@
 """Keep what is computed of an unfinished shard, so that little is lost when a run is cut off."""
 
-import contextlib
+import io
+import math
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from conversion.whole import open_regular, write_whole
 from extraction.items import Matrix
 from extraction.pipeline import Embedded, Outcome
 from extraction.video_file import BadVideo
@@ -16,16 +19,34 @@ from extraction.video_file import BadVideo
 EVERY_SECONDS = 20.0
 """How often outcomes go to disk: a third of the minute that may be lost."""
 
+_SIDES = ("audio", "visual")
+_NAMES = (
+    "identity",
+    "reasons",
+    "has_audio",
+    "items",
+    *_SIDES,
+    *(f"{name}_steps" for name in _SIDES),
+)
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RecursionError),
+    *(SyntaxError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile),
+)
+"""What reading a file that anybody may have written raises."""
+
 
 class Spill:
     """The outcomes of a shard's first videos, in numbered files beside where it is built.
 
-    `digest` identifies what the shard is made of; files of another digest are not read.
+    `digest` identifies what the shard, of `videos` videos, is made of; files of another digest are
+    not read, nor are any that we cannot have written.
     """
 
-    def __init__(self, shard: Path, digest: str):
+    def __init__(self, shard: Path, digest: str, videos: int):
         self._shard = shard
         self._digest = digest
+        self._videos = videos
+        self._done = 0
         self._parts = 0
         self._kept: list[Outcome] = []
         self._since = time.monotonic()
@@ -34,6 +55,7 @@ class Spill:
         """Yield the outcomes that an earlier run kept, as far as their files are whole."""
         while (outcomes := self._read_part(self._part(self._parts))) is not None:
             self._parts += 1
+            self._done += len(outcomes)
             yield from outcomes
         self._since = time.monotonic()
 
@@ -46,12 +68,11 @@ class Spill:
     def flush(self) -> None:
         """Write what is not on disk yet."""
         if self._kept:
-            part = self._part(self._parts)
-            temporary = part.with_suffix(".part")
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **_pack(self._kept, self._digest))
-            temporary.replace(part)
+            content = io.BytesIO()
+            np.savez(content, allow_pickle=False, **_pack(self._kept, self._identity))
+            write_whole(self._part(self._parts), content.getvalue())
             self._parts += 1
+            self._done += len(self._kept)
             self._kept = []
         self._since = time.monotonic()
 
@@ -60,28 +81,67 @@ class Spill:
         for path in self._shard.parent.glob(f".{self._shard.name}.*.spill"):
             path.unlink(missing_ok=True)
 
+    @property
+    def _identity(self) -> str:
+        """What the next part is of: behind a part that was damaged and made anew, none may stay."""
+        return f"{self._digest} from {self._done}"
+
     def _part(self, number: int) -> Path:
         return self._shard.with_name(f".{self._shard.name}.{number:05d}.spill")
 
     def _read_part(self, path: Path) -> list[Outcome] | None:
-        with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                arrays = dict(content)
-            if str(arrays["digest"]) == self._digest:
-                return _unpack(arrays)
-        return None
+        try:
+            with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+                if str(_array(archive, "identity")) != self._identity:
+                    return None
+                outcomes = _unpack(_arrays(archive))
+        except _UNREADABLE:
+            return None
+        return outcomes if self._done + len(outcomes) <= self._videos else None
 
 
-def _pack(outcomes: Sequence[Outcome], digest: str) -> dict[str, npt.NDArray[np.generic]]:
+def _arrays(archive: zipfile.ZipFile) -> dict[str, npt.NDArray[Any]]:
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if len(names) > len(_NAMES) or not {*names} <= {*_NAMES}:
+        raise ValueError("there are other arrays in it")
+    return {name: _array(archive, name) for name in names}
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """Read an array that takes no more memory than it does in the file, as `np.savez` writes it.
+
+    Raises:
+        ValueError: it is written in another way.
+    """
+    member = archive.getinfo(f"{name}.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    content = io.BytesIO(archive.read(member))
+    if np.lib.format.read_magic(content) != (1, 0):
+        raise ValueError(f"{name} has another version")
+    shape, by_column, dtype = np.lib.format.read_array_header_1_0(content)
+    values = content.getbuffer()[content.tell() :]
+    whole = math.prod(shape) * dtype.itemsize == len(values)
+    if (
+        by_column
+        or dtype.kind not in "Ubif"
+        or not whole
+        or max(shape, default=0) > member.file_size
+    ):
+        raise ValueError(f"{name} is no array of ours")
+    return np.frombuffer(values, dtype).reshape(shape) if len(values) else np.zeros(shape, dtype)
+
+
+def _pack(outcomes: Sequence[Outcome], identity: str) -> dict[str, npt.NDArray[Any]]:
     reasons = [str(outcome) if isinstance(outcome, BadVideo) else "" for outcome in outcomes]
     good = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
-    packed: dict[str, npt.NDArray[np.generic]] = {
-        "digest": np.array(digest),
+    packed: dict[str, npt.NDArray[Any]] = {
+        "identity": np.array(identity),
         "reasons": np.array(reasons),
         "has_audio": np.array([outcome.has_audio for outcome in good], bool),
         "items": np.array([outcome.items for outcome in good], np.int64).reshape(-1, 2),
     }
-    for name in ("audio", "visual"):
+    for name in _SIDES:
         found = [getattr(outcome, name) for outcome in good]
         matrices = [matrix for matrix in found if matrix is not None]
         if matrices:
@@ -90,7 +150,13 @@ def _pack(outcomes: Sequence[Outcome], digest: str) -> dict[str, npt.NDArray[np.
     return packed
 
 
-def _unpack(arrays: dict[str, npt.NDArray[np.generic]]) -> list[Outcome]:
+def _unpack(arrays: dict[str, npt.NDArray[Any]]) -> list[Outcome]:
+    """Return the outcomes that `_pack` packed.
+
+    Raises:
+        ValueError: the arrays do not belong together.
+    """
+    _check(arrays)
     has_audio = iter(arrays["has_audio"])
     items = iter(arrays["items"].tolist())
     audio, visual = _matrices(arrays, "audio"), _matrices(arrays, "visual")
@@ -102,7 +168,23 @@ def _unpack(arrays: dict[str, npt.NDArray[np.generic]]) -> list[Outcome]:
     ]
 
 
-def _matrices(arrays: dict[str, npt.NDArray[np.generic]], name: str) -> Iterator[Matrix | None]:
+def _check(arrays: dict[str, npt.NDArray[Any]]) -> None:
+    good = sum(not reason for reason in arrays["reasons"].tolist())
+    counts = [arrays["items"], *(arrays[f"{name}_steps"] for name in _SIDES if name in arrays)]
+    sound = arrays["reasons"].ndim == 1 and arrays["has_audio"].shape == (good,)
+    sound &= all(len(one) == good and one.dtype.kind == "i" and (one >= 0).all() for one in counts)
+    sound &= arrays["items"].shape == (good, 2)
+    for name in _SIDES:
+        sound &= (name in arrays) == (f"{name}_steps" in arrays)
+        if name in arrays:
+            steps = arrays[f"{name}_steps"]
+            shape = (steps.sum(), *arrays[name].shape[1:])
+            sound &= steps.ndim == 1 and arrays[name].shape == shape and len(shape) == 2
+    if not sound:
+        raise ValueError("the arrays do not belong together")
+
+
+def _matrices(arrays: dict[str, npt.NDArray[Any]], name: str) -> Iterator[Matrix | None]:
     if name not in arrays:
         while True:
             yield None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.whole import READ_AT_ONCE
 from extraction.extra import require
 
 MOST_SECONDS = 60
@@ -86,7 +87,7 @@ def _check_regular(path: Path) -> None:
     if not is_utf8(path):
         raise BadVideo("has a path that is not UTF-8: rename it")  # OpenCV crashes
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, READ_AT_ONCE)
         try:
             found = os.fstat(descriptor)
         finally:
