@@ -33,14 +33,16 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from extraction import media, registry
+from extraction import registry
 from extraction.encoder import Network, Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
 from extraction.encoders.vgg16 import VGG16_ENCODER
 from extraction.encoders.yamnet import YAMNET
 from extraction.extra import require
-from extraction.inputs import Frames
 from extraction.keras_frames import KerasEncoder
+from extraction.media.forms import Frames
+from extraction.media.frames import read_frames
+from extraction.media.sound import read_waveform
 from extraction.pipeline import embed
 
 EAGER_FRAMES = 4
@@ -127,17 +129,17 @@ def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
     interval, size = form.interval_ms, form.side
     sides = Sides(Side(YAMNET, NoNetwork()), side)
     files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(run.videos)]
-    frames = media.frames(run.clips[0], interval, size)
+    frames = read_frames(run.clips[0], interval, size)
     per_video = len(frames)
     batch = np.concatenate([frames] * (1 + network.batch // per_video))[: network.batch]
     items = network.prepare(batch)
     network.encode(items)
-    media.waveform(run.clips[0])
+    read_waveform(run.clips[0])
 
     def decode() -> None:
         for clip in run.clips:
-            network.prepare(media.frames(clip, interval, size))
-            media.waveform(clip)
+            network.prepare(read_frames(clip, interval, size))
+            read_waveform(clip)
 
     def one_call_a_frame() -> None:
         for frame in frames[:EAGER_FRAMES]:

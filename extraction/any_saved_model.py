@@ -12,10 +12,10 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
 from extraction.extra import require
-from extraction.inputs import Form, Frames, Sound, frames_form
 from extraction.items import Matrix, in_batches
 from extraction.keras_frames import BATCH
-from extraction.media import FRAME_SIDE
+from extraction.media.forms import Form, Frames, Sound, frames_form
+from extraction.media.frames import FRAME_SIDE
 from extraction.outputs import by_name, pick
 from extraction.saved_model import fetch_from_kaggle
 from extraction.settings import Modality, Settings, option

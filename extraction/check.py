@@ -11,9 +11,8 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoder import Side, matrices
 from extraction.foreign import explain, no_exit
-from extraction.inputs import Frames, Sound
 from extraction.items import Matrix, split, stack
-from extraction.taking import windows
+from extraction.media.forms import Frames, Sound, windows
 
 CLOSE = 1e-5
 """The most that embeddings may differ, as a part of the largest value, by what is beside them."""

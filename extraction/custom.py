@@ -33,8 +33,8 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from extraction.encoder import Encoder, Network, weights_digest
-from extraction.inputs import Clips, Form, Frames, Sound, timing_ms
 from extraction.items import Items, Matrix, in_batches
+from extraction.media.forms import Clips, Form, Frames, Sound, timing_ms
 from extraction.settings import Settings, option
 
 __all__ = ["Clips", "Frames", "Settings", "Sound", "encoder"]

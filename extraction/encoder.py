@@ -14,8 +14,8 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.package.manifest import sha256_of
 from extraction.foreign import explain, no_exit
-from extraction.inputs import Form, Sound
 from extraction.items import Items, Matrix
+from extraction.media.forms import Form, Sound
 from extraction.settings import Modality, Settings, option
 
 

@@ -13,8 +13,8 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
 from extraction.extra import require
-from extraction.inputs import Frames
 from extraction.items import in_batches
+from extraction.media.forms import Frames
 from extraction.settings import option
 
 BATCH = 32

@@ -18,9 +18,9 @@ from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, weights_digest
 from extraction.encoders.efficientnet import rescaled
 from extraction.extra import require
-from extraction.inputs import Frames, frames_form
 from extraction.keras_frames import BATCH, FramesNetwork, as_it_is, finalize, keras_on_tensorflow
-from extraction.media import FRAME_SIDE
+from extraction.media.forms import Frames, frames_form
+from extraction.media.frames import FRAME_SIDE
 from extraction.outputs import by_name, pick
 from extraction.settings import Modality, Settings, option
 

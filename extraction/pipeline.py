@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction import media, taking
 from extraction.batches import Batches, Done, batch_start
 from extraction.encoder import Side, Sides, matrices
 from extraction.foreign import no_exit
-from extraction.inputs import Sound
 from extraction.items import Item, Items, Matrix, split
-from extraction.video_file import BadVideo
+from extraction.media import forms as taking
+from extraction.media.forms import Sound
+from extraction.media.sound import has_audio
+from extraction.media.video_file import BadVideo
 
 _AHEAD = 16
 """Videos decoded beyond two for each worker: about three batches, at 1 MB each."""
@@ -176,10 +177,10 @@ def _decode(path: Path | None, runs: _Runs) -> _Decoded | BadVideo:
             assert not isinstance(sees.side.encoder.input, Sound)
             visual = _computed(sees.side, taking.images(path, sees.side.encoder.input))
         if hears is None:
-            return _Decoded(media.has_audio(path), (None, visual))
+            return _Decoded(has_audio(path), (None, visual))
         assert isinstance(hears.side.encoder.input, Sound)
-        taken, has_audio = taking.sound(path, hears.side.encoder.input)
-        return _Decoded(has_audio, (_computed(hears.side, taken), visual))
+        taken, heard = taking.sound(path, hears.side.encoder.input)
+        return _Decoded(heard, (_computed(hears.side, taken), visual))
     except BadVideo as bad:
         return bad.with_traceback(None)
 

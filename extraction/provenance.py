@@ -6,7 +6,7 @@ from typing import Any
 from conversion.package.manifest_problems import EXTRACTION
 from extraction.encoder import Encoder, Side, Sides
 from extraction.extra import ONEDNN, require
-from extraction.inputs import Frames, Sound
+from extraction.media.forms import Frames, Sound
 from extraction.settings import Modality
 
 

@@ -14,7 +14,8 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoder import Encoder, Network, matrices
 from extraction.extra import require
-from extraction.inputs import (
+from extraction.items import Matrix
+from extraction.media.forms import (
     HOP_S,
     WINDOW_S,
     Clips,
@@ -23,7 +24,6 @@ from extraction.inputs import (
     frames_form,
     timing_ms,
 )
-from extraction.items import Matrix
 from extraction.settings import Modality, Settings, option
 from extraction.torch_network import TorchNetwork, device
 from extraction.transformers_families import Family, family_of, specials

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extraction.inputs import Clips, Form, Sound
 from extraction.items import Items
+from extraction.media.forms import Clips, Form, Sound
 
 _LEAST_S = 0.1
 """Seconds of sound of which every extractor can make a spectrogram."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from extraction.batches import Done
 from extraction.encoder import Sides
+from extraction.media.video_file import BadVideo
 from extraction.pipeline import Embedded, embed
-from extraction.video_file import BadVideo
 
 
 def lay_out(root: Path, annotations: Path, clips: list[Path]) -> Path:

@@ -13,7 +13,7 @@ from avmit import AvmitError
 from extraction import registry
 from extraction.encoder import Side
 from extraction.encoders.yamnet import YAMNET
-from extraction.inputs import Frames
+from extraction.media.forms import Frames
 from extraction.settings import Settings
 
 SOUND = np.random.default_rng(0).uniform(-1, 1, 48000).astype(np.float32)

@@ -17,9 +17,11 @@ from mit import lay_out, path_of, rows
 from avmit import AvmitError
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import media, registry
+from extraction import registry
 from extraction.encoder_module import added_by_modules
 from extraction.encoders_command import app
+from extraction.media.frames import read_frames
+from extraction.media.sound import read_waveform
 
 GOOD = """
 import numpy as np
@@ -99,9 +101,9 @@ def test_a_config_with_them(module: Path, tmp_path: Path, run: Run) -> None:
     loaded = datasets.load_dataset(str(tmp_path / "avmit"), "mine", cache_dir=str(tmp_path / "c"))
     row = loaded["test"][0]
     video = path_of(videos, rows(annotations)[0])
-    colours = media.frames(video, 250, 16).mean((1, 2)) / 255
+    colours = read_frames(video, 250, 16).mean((1, 2)) / 255
     np.testing.assert_allclose(row["visual"], colours, rtol=1e-6)
-    samples, _ = media.waveform(video, 8000)
+    samples, _ = read_waveform(video, 8000)
     windows = [samples[at : at + 4000] for at in range(0, len(samples) - 3999, 2000)]
     loud = [[2 * np.abs(one).max(), 2 * one.mean()] for one in windows]
     np.testing.assert_allclose(row["audio"], loud, rtol=1e-5, atol=1e-9)

@@ -28,15 +28,17 @@ from conversion.convert.build import Options as ConvertOptions
 from conversion.convert.build import convert
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import media, registry
+from extraction import registry
 from extraction.encoder import Side, Sides
 from extraction.encoders.efficientnet import EFFICIENTNET_B0
 from extraction.encoders.yamnet import YAMNET
 from extraction.extract import Extracted, extract
+from extraction.media.frames import read_frames
+from extraction.media.sound import read_waveform
+from extraction.media.video_file import BadVideo
+from extraction.media.videos import ALIASES, Videos
 from extraction.options import Options
 from extraction.pipeline import embed
-from extraction.video_file import BadVideo
-from extraction.videos import ALIASES, Videos
 
 TIMESTEPS = ("audio", "visual")
 
@@ -119,14 +121,14 @@ def test_the_command_makes_a_config_like_the_published_ones(
     assert len(by_name) == 32
     visual, audio = EFFICIENTNET_B0.load(file), YAMNET.load(weights["audio"])
     chosen = [rows(annotations)[index] for index in (0, 1, 2, 3, 4, 31)]
-    expected = visual.encode(np.concatenate([media.frames(path_of(videos, r)) for r in chosen]))
+    expected = visual.encode(np.concatenate([read_frames(path_of(videos, r)) for r in chosen]))
     close(np.concatenate([by_name[row["filename"]]["visual"] for row in chosen]), expected)
     for index, row in enumerate(chosen):
         found = by_name[row["filename"]]
         assert found["has_audio"] == (index != 2)
         assert found["r3"] == int(row["r3"])
         path = path_of(videos, row)
-        close(np.array(found["audio"]), audio.encode(media.waveform(path)[0]))
+        close(np.array(found["audio"]), audio.encode(read_waveform(path)[0]))
 
     manifest = read_manifest(out / "mine")
     assert manifest.dims == {"audio": 1024, "visual": 1280}
@@ -398,14 +400,14 @@ def test_killed_in_the_middle_of_a_shard_it_goes_on(
     assert not (out / "mine").exists()
 
     decoded: list[object] = []
-    count = media.waveform
+    count = read_waveform
     with pytest.MonkeyPatch.context() as patch:
 
         def counted(path: Path, rate: int) -> Any:
             decoded.append(path)
             return count(path, rate)
 
-        patch.setattr(media, "waveform", counted)
+        patch.setattr("extraction.media.forms.read_waveform", counted)
         run_extract(out, max_shard_bytes=256_000_000)
     assert contents(out / "mine") == contents(tmp_path / "undisturbed" / "mine")
     assert len(decoded) <= 48 - kept

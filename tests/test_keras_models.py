@@ -14,8 +14,8 @@ from extraction import registry
 from extraction.encoder import Side
 from extraction.encoder_module import added_by_modules
 from extraction.encoders.efficientnet import EFFICIENTNET_B0_CORRECTED
-from extraction.inputs import Frames
 from extraction.keras_models import SIDES
+from extraction.media.forms import Frames
 from extraction.settings import Settings
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 from clips import TONE_HZ, make_clip, numbers
 
-from extraction.media import frames, frames_by_number, has_audio, waveform
-from extraction.video_file import BadVideo
+from extraction.media.frames import read_frames, read_frames_by_number
+from extraction.media.sound import has_audio, read_waveform
+from extraction.media.video_file import BadVideo
 
 REFERENCE = Path(
     os.environ.get("AVMIT_REFERENCE", Path(__file__).parents[1] / "../shared/reference")
@@ -42,8 +43,8 @@ def test_equals_the_published_procedure(clip: str) -> None:
     with np.load(REFERENCE / "expected_clips.npz") as expected:
         taken = expected[f"{clip}|frames"].astype(int)
         samples = expected[f"{clip}|audio_16k"]
-    assert np.abs(frames(path).astype(int) - taken).max() <= 1
-    found, has_sound = waveform(path)
+    assert np.abs(read_frames(path).astype(int) - taken).max() <= 1
+    found, has_sound = read_waveform(path)
     assert has_sound == ("silent" not in clip)
     np.testing.assert_allclose(found, samples, rtol=0, atol=1e-4)
 
@@ -54,14 +55,14 @@ def test_which_frames_are_taken(
     tmp_path: Path, rate: Fraction | int, expected: list[int], b_frames: int
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", rate=rate, amplitudes=None, b_frames=b_frames)
-    assert numbers(frames(clip)) == expected
+    assert numbers(read_frames(clip)) == expected
 
 
 def test_times_follow_from_the_average_rate_not_from_timestamps(tmp_path: Path) -> None:
     # 20 frames a second for two seconds, then 10: by their timestamps, frame 10 would be taken.
     times = [50 * n for n in range(40)] + [2000 + 100 * n for n in range(11)]
     clip = make_clip(tmp_path / "clip.mp4", rate=20, amplitudes=None, times=times)
-    taken = numbers(frames(clip))
+    taken = numbers(read_frames(clip))
     average = 51 / 3.05  # 51 frames; the last one's length is not certain, to a tenth of a second
     step = np.ceil(0.48 * average)
     assert taken == [int(step * n) for n in range(len(taken))]
@@ -70,7 +71,7 @@ def test_times_follow_from_the_average_rate_not_from_timestamps(tmp_path: Path) 
 
 
 def test_frames_are_rgb_of_the_side_asked_for(tmp_path: Path) -> None:
-    found = frames(make_clip(tmp_path / "clip.mp4", amplitudes=None), side=64)
+    found = read_frames(make_clip(tmp_path / "clip.mp4", amplitudes=None), side=64)
     assert found.shape == (6, 64, 64, 3)
     assert found.dtype == np.uint8
     below = found[:, 48:60].mean((0, 1, 2))
@@ -80,13 +81,13 @@ def test_frames_are_rgb_of_the_side_asked_for(tmp_path: Path) -> None:
 
 def test_frames_at_another_interval(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", amplitudes=None)
-    assert numbers(frames(clip, interval_ms=1000)) == [0, 30, 60]
+    assert numbers(read_frames(clip, interval_ms=1000)) == [0, 30, 60]
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 22050, 32000, 44100, 48000])
 def test_sound_is_resampled_to_16_khz(tmp_path: Path, sample_rate: int) -> None:
     clip = make_clip(tmp_path / "clip.mp4", seconds=2.0, sample_rate=sample_rate)
-    found, has_sound = waveform(clip)
+    found, has_sound = read_waveform(clip)
     assert has_sound
     assert found.dtype == np.float32
     assert abs(len(found) - 32000) < 16000 * 2048 / sample_rate
@@ -103,7 +104,7 @@ def test_all_channels_count_equally(
     tmp_path: Path, amplitudes: tuple[float, ...], expected: float
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", seconds=2.0, amplitudes=amplitudes, sample_rate=48000)
-    _, amplitude = _tone(waveform(clip)[0][8000:24000])
+    _, amplitude = _tone(read_waveform(clip)[0][8000:24000])
     assert amplitude == pytest.approx(expected, rel=0.05)
 
 
@@ -121,13 +122,13 @@ def test_channels_are_averaged_in_integers_as_pydub_does(tmp_path: Path, channel
         # audioop.tomono rounds the sum of halves down; with more channels each is divided alone.
         whole = sum(row) // channels if channels <= 2 else sum(x // channels for x in row)
         expected.append(whole / 32768)
-    found, _ = waveform(path)
+    found, _ = read_waveform(path)
     np.testing.assert_array_equal(found, np.array(expected, np.float32))
 
 
 def test_no_audio_stream_is_three_seconds_of_silence(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", seconds=1.0, amplitudes=None)
-    found, has_sound = waveform(clip)
+    found, has_sound = read_waveform(clip)
     assert not has_sound
     assert found.shape == (48000,)
     assert not found.any()
@@ -149,7 +150,7 @@ def test_bad_videos(tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
         path.write_bytes(path.read_bytes()[:20000])
     elif kind != "missing":
         path.write_bytes({"empty": b"", "text": b"no video\n" * 100}[kind])
-    for read in (frames, waveform, has_audio):
+    for read in (read_frames, read_waveform, has_audio):
         with pytest.raises(BadVideo, match=reasons[kind]):
             read(path)
     assert capfd.readouterr().err == ""
@@ -158,7 +159,7 @@ def test_bad_videos(tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
 def reasons(path: Path) -> set[str]:
     """Why a video is bad, by each way to read it."""
     found = set()
-    for read in (frames, waveform, has_audio):
+    for read in (read_frames, read_waveform, has_audio):
         with pytest.raises(BadVideo) as raised:
             read(path)
         found.add(str(raised.value))
@@ -182,7 +183,7 @@ def test_names_that_are_unusual(tmp_path: Path) -> None:
         if name == b"\xff":
             assert reasons(path) == {"has a path that is not UTF-8: rename it"}
         else:
-            assert len(frames(path)) > 1
+            assert len(read_frames(path)) > 1
             assert has_audio(path)
 
 
@@ -244,9 +245,9 @@ def test_a_video_that_lasts_too_long(tmp_path: Path) -> None:
     say_seconds(path, 3.0)
     for side in (224, None):
         with pytest.raises(BadVideo, match=r"^lasts more than 60 s$"):
-            frames(path, side=side)
+            read_frames(path, side=side)
     with pytest.raises(BadVideo, match=r"^lasts more than 60 s$"):
-        frames_by_number(path, lambda total, rate: [0])
+        read_frames_by_number(path, lambda total, rate: [0])
 
 
 def test_a_video_of_too_many_frames(tmp_path: Path) -> None:
@@ -254,7 +255,7 @@ def test_a_video_of_too_many_frames(tmp_path: Path) -> None:
     assert reasons(path) == {"has more than 14,400 frames"}
     path = make_video(tmp_path / "many.mkv", "libx264", (16, 16), 1000, 14_401)
     with pytest.raises(BadVideo, match=r"^has more than 14,400 frames$"):
-        frames(path)
+        read_frames(path)
 
 
 @pytest.mark.parametrize("codec", ["png", "libx264"])
@@ -288,11 +289,11 @@ def test_a_header_that_asks_for_much_memory(tmp_path: Path) -> None:
 
 def test_frames_that_take_much_memory_together(tmp_path: Path) -> None:
     path = make_video(tmp_path / "large.mp4", "libx264", (1920, 1080), 30, 35)
-    assert len(frames(path)) > 1
+    assert len(read_frames(path)) > 1
     with pytest.raises(BadVideo, match=r"^gives more than 180 MB of frames: take fewer of them"):
-        frames(path, interval_ms=1, side=None)
+        read_frames(path, interval_ms=1, side=None)
     with pytest.raises(BadVideo, match=r"^gives more than 180 MB of frames: take fewer of them"):
-        frames_by_number(path, lambda total, rate: [0] * 30)
+        read_frames_by_number(path, lambda total, rate: [0] * 30)
 
 
 def test_sound_that_is_too_long(tmp_path: Path) -> None:
@@ -300,10 +301,10 @@ def test_sound_that_is_too_long(tmp_path: Path) -> None:
     assert reasons(path) == {"lasts more than 60 s"}
     say_seconds(path, 3.0)
     with pytest.raises(BadVideo, match=r"^has sound of more than 60 s$"):
-        waveform(path)
+        read_waveform(path)
     path = make_sound(tmp_path / "dense.mkv", 192_000, 25)
     with pytest.raises(BadVideo, match=r"^has sound of more than 20 s$"):
-        waveform(path)
+        read_waveform(path)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +328,7 @@ def test_sound_without_frames(tmp_path: Path) -> None:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
         file.writeframes(bytes(32000))
     with pytest.raises(BadVideo):
-        frames(path)
+        read_frames(path)
 
 
 def test_a_stream_without_samples(tmp_path: Path) -> None:
@@ -335,7 +336,7 @@ def test_a_stream_without_samples(tmp_path: Path) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
     with pytest.raises(BadVideo):
-        waveform(path)
+        read_waveform(path)
 
 
 def _tone(samples: npt.NDArray[np.float32]) -> tuple[float, float]:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from extraction.media.video_file import BadVideo
 from extraction.pipeline import Embedded, Outcome
 from extraction.spill import Spill
-from extraction.video_file import BadVideo
 
 SHARD = "train-00000-of-00001.arrow"
 PART = f".{SHARD}.00000.spill"

@@ -17,7 +17,7 @@ from avmit import AvmitError
 from extraction import registry
 from extraction.check import check_side
 from extraction.encoder import Side, matrices
-from extraction.inputs import Clips, Frames, Sound
+from extraction.media.forms import Clips, Frames, Sound
 from extraction.settings import Settings
 
 Made = Callable[[str], Path]

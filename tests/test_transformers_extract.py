@@ -17,10 +17,13 @@ from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 from avmit import AvmitError
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import media, pipeline, registry, taking
+from extraction import pipeline, registry
 from extraction.encoder import Sides
 from extraction.extract import extract
-from extraction.inputs import Clips
+from extraction.media import forms as taking
+from extraction.media.forms import Clips
+from extraction.media.frames import read_frames
+from extraction.media.sound import read_waveform
 from extraction.options import Options
 from extraction.settings import Settings
 
@@ -68,7 +71,7 @@ def called(model: Any, folder: Path, taken: Any, **more: Any) -> Any:
 def see_frames(model_class: Any, pool: Callable[[Any], Any]) -> Hand:
     def see(video: Path, folder: Path) -> Any:
         model = model_class.from_pretrained(folder)
-        frames = media.frames(video, 480, None)
+        frames = read_frames(video, 480, None)
         return np.stack([pool(called(model, folder, one))[0] for one in frames])
 
     return see
@@ -76,14 +79,14 @@ def see_frames(model_class: Any, pool: Callable[[Any], Any]) -> Hand:
 
 def see_video(video: Path, folder: Path) -> Any:
     model = hf.VideoMAEModel.from_pretrained(folder)
-    frames = media.frames(video, 0, None)
+    frames = read_frames(video, 0, None)
     at = np.clip(np.linspace(0, len(frames), 4), 0, len(frames) - 1).astype(int)
     return called(model, folder, list(frames[at])).last_hidden_state.mean(1)
 
 
 def hear(model_class: Any, pool: Callable[[Any, int], Any], rate: int = 16000) -> Hand:
     def listen(video: Path, folder: Path) -> Any:
-        samples, _ = media.waveform(video, rate)
+        samples, _ = read_waveform(video, rate)
         model = model_class.from_pretrained(folder)
         model = model.get_encoder() if model_class is hf.WhisperModel else model
         out = called(model, folder, samples[: 2 * 48000], sampling_rate=rate)
@@ -94,7 +97,7 @@ def hear(model_class: Any, pool: Callable[[Any, int], Any], rate: int = 16000) -
 
 def hear_windows(video: Path, folder: Path) -> Any:
     model = hf.Wav2Vec2Model.from_pretrained(folder)
-    samples, _ = media.waveform(video, 16000)
+    samples, _ = read_waveform(video, 16000)
     samples = np.pad(samples, (0, max(0, 15360 - len(samples))))
     begins = range(0, len(samples) - 15359, 7680)
     windows = [samples[at : at + 15360] for at in begins]
@@ -208,7 +211,7 @@ def test_clips_are_evenly_spaced(clips: list[Path]) -> None:
 
 
 def test_frames_keep_their_size(clips: list[Path]) -> None:
-    assert media.frames(clips[3], side=None).shape[1:] == (160, 96, 3)
+    assert read_frames(clips[3], side=None).shape[1:] == (160, 96, 3)
 
 
 def test_settings_that_no_encoder_takes(sources: tuple[Path, Path], made: dict[str, Path]) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from extraction.extra import require
-from extraction.inputs import Frames
 from extraction.keras_frames import KerasEncoder, as_it_is
+from extraction.media.forms import Frames
 
 IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours from 0 to 1, as in keras/src/applications."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from extraction.extra import require
-from extraction.inputs import Frames
 from extraction.keras_frames import KerasEncoder
+from extraction.media.forms import Frames
 
 
 class VGG16(KerasEncoder):

@@ -1,6 +1,6 @@
 """VGGish (Hershey et al. 2017, DOI 10.1109/ICASSP.2017.7952132), trained on YouTube-8M sound."""
 
-from extraction.inputs import Sound
+from extraction.media.forms import Sound
 from extraction.saved_model import SavedModelEncoder
 
 VGGISH = SavedModelEncoder(

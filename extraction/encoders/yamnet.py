@@ -1,6 +1,6 @@
 """YAMNet (Plakal and Ellis 2020), a MobileNet trained on AudioSet."""
 
-from extraction.inputs import Sound
+from extraction.media.forms import Sound
 from extraction.saved_model import SavedModelEncoder
 
 YAMNET = SavedModelEncoder(

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from avmit import AvmitError
-from extraction.video_file import is_utf8
+from extraction.media.video_file import is_utf8
 
 LOCATIONS = {
     "training": ("training", "train"),

@@ -1,0 +1,1 @@
+"""What is taken of a video: frames, clips and sound."""
