@@ -33,13 +33,11 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from extraction import registry
-from extraction.encoder import Network, Side, Sides
-from extraction.encoders.efficientnet import EFFICIENTNET_B0
-from extraction.encoders.vgg16 import VGG16_ENCODER
-from extraction.encoders.yamnet import YAMNET
+from extraction.encoders import registry
+from extraction.encoders.base import Network, Side, Sides
+from extraction.encoders.tensorflow.frames_network import KerasEncoder
+from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, VGG16_ENCODER, YAMNET
 from extraction.extra import require
-from extraction.keras_frames import KerasEncoder
 from extraction.media.forms import Frames
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform

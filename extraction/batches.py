@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from avmit import AvmitError
-from extraction.encoder import Side, matrices
-from extraction.foreign import explain, no_exit
-from extraction.items import Item, Items, Matrix, stack
+from extraction.encoders.arrays import Item, Items, Matrix, stack
+from extraction.encoders.base import Side, matrices
+from extraction.encoders.foreign import explain, no_exit
 
 Done = tuple[int, int]
 """How many items a video had for the audio and for the visual network."""

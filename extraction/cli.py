@@ -16,7 +16,7 @@ COMMANDS = {
         "embeddings.",
     ),
     "encoders": Lazy(
-        "extraction.encoders_command:app",
+        "extraction.encoders.command:app",
         "Show the encoders that can be named, what they take, and where their weights come from.",
     ),
 }

@@ -33,10 +33,10 @@ from conversion.package.workspace import workspace
 from conversion.package.writer import batch_rows, plan_shards, shard_name
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
-from extraction.encoder import Sides
+from extraction.encoders.base import Sides
+from extraction.encoders.describe import by_column, describe, describe_line
 from extraction.media.videos import Videos
 from extraction.options import Encoders, Options, check_options, choose_encoders, open_sides
-from extraction.provenance import by_column, describe, describe_line
 from extraction.retry import retry_shard
 from extraction.shard import OnBadVideo, ShardTask, bad_videos_error, input_digest, write_shard
 

@@ -15,8 +15,7 @@ from conversion.package.writer import LEAST_SHARD_BYTES
 from conversion.terminal import Rate, live_bar, show
 from conversion.wording import parse_size
 from extraction import extract as extraction
-from extraction.options import Options
-from extraction.settings_options import (
+from extraction.encoders.command import (
     OUTPUT_HELP,
     POOLING_HELP,
     AllowPickle,
@@ -32,6 +31,7 @@ from extraction.settings_options import (
     WithPrecision,
     shared_settings,
 )
+from extraction.options import Options
 
 _LISTED = 5
 

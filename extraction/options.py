@@ -5,9 +5,9 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
-from extraction import registry
-from extraction.encoder import Encoder, Side, Sides
-from extraction.settings import Modality, Settings, option, refuse_untaken
+from extraction.encoders import registry
+from extraction.encoders.base import Encoder, Side, Sides
+from extraction.encoders.settings import Modality, Settings, option, refuse_untaken
 from extraction.shard import OnBadVideo
 
 Encoders = dict[Modality, Encoder]

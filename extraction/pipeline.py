@@ -17,9 +17,9 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.batches import Batches, Done, batch_start
-from extraction.encoder import Side, Sides, matrices
-from extraction.foreign import no_exit
-from extraction.items import Item, Items, Matrix, split
+from extraction.encoders.arrays import Item, Items, Matrix, split
+from extraction.encoders.base import Side, Sides, matrices
+from extraction.encoders.foreign import no_exit
 from extraction.media import forms as taking
 from extraction.media.forms import Sound
 from extraction.media.sound import has_audio

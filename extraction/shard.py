@@ -16,7 +16,7 @@ from conversion.package.manifest import Shard
 from conversion.package.staging import ShardResult
 from conversion.package.writer import Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
-from extraction.encoder import Sides
+from extraction.encoders.base import Sides
 from extraction.media.video_file import BadVideo
 from extraction.pipeline import Embedded, Outcome, embed
 from extraction.spill import Spill

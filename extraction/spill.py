@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conversion.whole import open_regular, write_whole
-from extraction.items import Matrix
+from extraction.encoders.arrays import Matrix
 from extraction.media.video_file import BadVideo
 from extraction.pipeline import Embedded, Outcome
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.batches import Done
-from extraction.encoder import Sides
+from extraction.encoders.base import Sides
 from extraction.media.video_file import BadVideo
 from extraction.pipeline import Embedded, embed
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.legacy.saving import legacy_h5_format
 
-from extraction.keras_frames import KerasEncoder
+from extraction.encoders.tensorflow.frames_network import KerasEncoder
 from extraction.media.forms import Frames
 
 MEAN_RGB, VARIANCE_RGB = (0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)

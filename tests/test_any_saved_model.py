@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from avmit import AvmitError
-from extraction import registry
-from extraction.encoder import Side
-from extraction.encoders.yamnet import YAMNET
+from extraction.encoders import registry
+from extraction.encoders.base import Side
+from extraction.encoders.settings import Settings
+from extraction.encoders.tensorflow.published import YAMNET
 from extraction.media.forms import Frames
-from extraction.settings import Settings
 
 SOUND = np.random.default_rng(0).uniform(-1, 1, 48000).astype(np.float32)
 FRAMES = np.random.default_rng(1).integers(0, 256, (35, 32, 32, 3), dtype=np.uint8)

@@ -17,15 +17,15 @@ from mit import lay_out, path_of, rows
 from avmit import AvmitError
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import registry
-from extraction.encoder_module import added_by_modules
-from extraction.encoders_command import app
+from extraction.encoders import registry
+from extraction.encoders.command import app
+from extraction.encoders.registry import added_by_modules
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
 
 GOOD = """
 import numpy as np
-from extraction.custom import Clips, Frames, Settings, Sound, encoder
+from extraction.encoders.custom import Clips, Frames, Settings, Sound, encoder
 
 @encoder(name="colours", width=3, input=Frames(side=16, interval_ms=250), libraries=["numpy"])
 def colours(frames):
@@ -115,7 +115,7 @@ def test_a_config_with_them(module: Path, tmp_path: Path, run: Run) -> None:
 
 def wrong(body: str, head: str = "width=3, input=Frames(side=16)") -> str:
     return (
-        "import numpy as np\nfrom extraction.custom import Frames, Sound, encoder\ncalls = []\n"
+        "import numpy as np\nfrom extraction import Frames, Sound, encoder\ncalls = []\n"
         f"@encoder(name='wrong', {head})\ndef wrong(x):\n    {body}\n"
     )
 
@@ -258,7 +258,7 @@ def test_packages_that_end_the_program_or_are_broken(
 
 LEAVING = """
 import sys
-from extraction.custom import Frames, Sound, encoder
+from extraction.encoders.custom import Frames, Sound, encoder
 
 @encoder(name="loading", width=3, input=Frames(side=16))
 class Loading:

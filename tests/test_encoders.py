@@ -17,12 +17,15 @@ import pytest
 from conftest import Run
 
 from avmit import AvmitError
-from extraction import registry
-from extraction.encoder import Network
-from extraction.encoders.efficientnet import EFFICIENTNET_B0, EFFICIENTNET_B0_CORRECTED
-from extraction.encoders.vgg16 import VGG16_ENCODER
-from extraction.encoders.vggish import VGGISH
-from extraction.encoders.yamnet import YAMNET
+from extraction.encoders import registry
+from extraction.encoders.base import Network
+from extraction.encoders.tensorflow.published import (
+    EFFICIENTNET_B0,
+    EFFICIENTNET_B0_CORRECTED,
+    VGG16_ENCODER,
+    VGGISH,
+    YAMNET,
+)
 from extraction.extra import require
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (37, 224, 224, 3), dtype=np.uint8)

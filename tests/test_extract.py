@@ -28,10 +28,9 @@ from conversion.convert.build import Options as ConvertOptions
 from conversion.convert.build import convert
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import registry
-from extraction.encoder import Side, Sides
-from extraction.encoders.efficientnet import EFFICIENTNET_B0
-from extraction.encoders.yamnet import YAMNET
+from extraction.encoders import registry
+from extraction.encoders.base import Side, Sides
+from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, YAMNET
 from extraction.extract import Extracted, extract
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
@@ -263,7 +262,7 @@ def test_names_that_a_terminal_would_obey_or_no_disk_takes(
 
 
 COLOURS = """
-from extraction.custom import Frames, encoder
+from extraction.encoders.custom import Frames, encoder
 
 @encoder(name="colours", width=3, input=Frames(side=16))
 def colours(frames):
@@ -279,7 +278,7 @@ def test_a_folder_of_videos_that_is_not_utf8(videos: Path, tmp_path: Path) -> No
 
 
 def test_a_video_too_short_for_the_audio_encoder(tmp_path: Path, weights: dict[str, Path]) -> None:
-    from extraction.encoders.vggish import VGGISH
+    from extraction.encoders.tensorflow.published import VGGISH
 
     clip = make_clip(tmp_path / "short.mp4", seconds=0.5)
     network = VGGISH.load(networks.save_vggish(tmp_path / "vggish"))
@@ -361,7 +360,8 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import networks
-from extraction import pipeline, registry, spill
+from extraction.encoders import registry
+from extraction import pipeline, spill
 from extraction.extract import extract
 from extraction.options import Options
 spill.EVERY_SECONDS = 0.0

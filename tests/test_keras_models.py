@@ -10,13 +10,13 @@ import pytest
 from conftest import Run
 
 from avmit import AvmitError
-from extraction import registry
-from extraction.encoder import Side
-from extraction.encoder_module import added_by_modules
-from extraction.encoders.efficientnet import EFFICIENTNET_B0_CORRECTED
-from extraction.keras_models import SIDES
+from extraction.encoders import registry
+from extraction.encoders.base import Side
+from extraction.encoders.registry import added_by_modules
+from extraction.encoders.settings import Settings
+from extraction.encoders.tensorflow.keras import SIDES
+from extraction.encoders.tensorflow.published import EFFICIENTNET_B0_CORRECTED
 from extraction.media.forms import Frames
-from extraction.settings import Settings
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
 FRAMES[:, ::2] = FRAMES[:, :1, :1]

@@ -123,7 +123,7 @@ def test_videos_that_the_csvs_do_not_rate(run: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         clips.make_clip(tmp_path / "videos" / "training" / "juggling" / f"{name}.mp4")
     (tmp_path / "mean.py").write_text(
-        "from extraction.custom import Frames, encoder\n\n\n"
+        "from extraction import Frames, encoder\n\n\n"
         '@encoder(name="mean", width=3, input=Frames(side=8))\n'
         "def mean(frames):\n    return frames.mean((1, 2))\n"
     )

@@ -14,11 +14,11 @@ import torch
 import transformers as hf
 
 from avmit import AvmitError
-from extraction import registry
-from extraction.check import check_side
-from extraction.encoder import Side, matrices
+from extraction.encoders import registry
+from extraction.encoders.base import Side, matrices
+from extraction.encoders.contract import check_side
+from extraction.encoders.settings import Settings
 from extraction.media.forms import Clips, Frames, Sound
-from extraction.settings import Settings
 
 Made = Callable[[str], Path]
 

@@ -15,8 +15,8 @@ import transformers as hf
 from conftest import Run
 
 from avmit import AvmitError
-from extraction import registry
-from extraction.settings import Modality, Settings
+from extraction.encoders import registry
+from extraction.encoders.settings import Modality, Settings
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,1 @@
-"""The encoders of the published embeddings, and the corrected EfficientNetB0."""
+"""Encoders: what they are, how they are found, and the built-in ones."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from extraction.encoders.settings import Settings
 from extraction.media.frames import (
     FRAME_INTERVAL_MS,
     FRAME_SIDE,
@@ -13,7 +14,6 @@ from extraction.media.frames import (
     read_frames_by_number,
 )
 from extraction.media.sound import SAMPLE_RATE, read_waveform
-from extraction.settings import Settings
 
 WINDOW_S = 0.96
 """Seconds of sound in a window where neither the network nor the user says: YAMNet's window."""

@@ -12,22 +12,11 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Encoder, Network, matrices
-from extraction.extra import require
-from extraction.items import Matrix
-from extraction.media.forms import (
-    HOP_S,
-    WINDOW_S,
-    Clips,
-    Form,
-    Sound,
-    frames_form,
-    timing_ms,
-)
-from extraction.settings import Modality, Settings, option
-from extraction.torch_network import TorchNetwork, device
-from extraction.transformers_families import Family, family_of, specials
-from extraction.transformers_files import (
+from extraction.encoders.arrays import Matrix
+from extraction.encoders.base import Encoder, Network, matrices
+from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.transformers.families import Family, family_of, specials
+from extraction.encoders.transformers.files import (
     EXTRA,
     Source,
     load_config,
@@ -39,8 +28,18 @@ from extraction.transformers_files import (
     source,
     weights_sha256,
 )
-from extraction.transformers_pooling import POOLED, Pooling, pooled
-from extraction.transformers_preparation import preparation
+from extraction.encoders.transformers.network import TorchNetwork, device
+from extraction.encoders.transformers.processing import POOLED, Pooling, pooled, preparation
+from extraction.extra import require
+from extraction.media.forms import (
+    HOP_S,
+    WINDOW_S,
+    Clips,
+    Form,
+    Sound,
+    frames_form,
+    timing_ms,
+)
 
 _IMAGES, _SOUNDS = 8, 8
 _LONG_SOUNDS = 2  # spectrograms of ten seconds or more

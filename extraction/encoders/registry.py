@@ -7,33 +7,42 @@ of (rest of the name, modality or None, Settings): the entry point `mine` gets `
 """
 
 import difflib
+import hashlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from avmit import AvmitError
-from extraction.encoder import Encoder
-from extraction.encoder_module import added_by_modules
-from extraction.encoders.efficientnet import EFFICIENTNET_B0, EFFICIENTNET_B0_CORRECTED
-from extraction.encoders.vgg16 import VGG16_ENCODER
-from extraction.encoders.vggish import VGGISH
-from extraction.encoders.yamnet import YAMNET
-from extraction.foreign import explain, no_exit
-from extraction.settings import Modality, Settings
+from extraction.encoders.base import Encoder
+from extraction.encoders.foreign import explain, no_exit
+from extraction.encoders.settings import Modality, Settings
+from extraction.encoders.tensorflow.keras import keras_encoder
+from extraction.encoders.tensorflow.published import (
+    EFFICIENTNET_B0,
+    EFFICIENTNET_B0_CORRECTED,
+    VGG16_ENCODER,
+    VGGISH,
+    YAMNET,
+)
+from extraction.encoders.tensorflow.saved_model import kaggle_encoder, saved_model_encoder
+from extraction.encoders.transformers.models import transformers_encoder
 
 GROUP = "avmit.encoders"
 SCHEMES_GROUP = "avmit.encoder_schemes"
 NONE = Settings()
 
 SCHEMES = {
-    "keras": ("extraction.keras_models", "keras_encoder"),
-    "saved_model": ("extraction.any_saved_model", "saved_model_encoder"),
-    "kaggle": ("extraction.any_saved_model", "kaggle_encoder"),
-    "hf": ("extraction.transformers_models", "transformers_encoder"),
+    "keras": keras_encoder,
+    "saved_model": saved_model_encoder,
+    "kaggle": kaggle_encoder,
+    "hf": transformers_encoder,
 }
-"""What comes before the colon of a name: the function that returns its encoder, and its module."""
+"""What comes before the colon of a name, and the function that returns its encoder."""
 
 BUILT_IN: dict[str, Encoder] = {
     encoder.name: encoder
@@ -67,11 +76,7 @@ def _find(
     scheme, colon, rest = name.partition(":")
     schemes = {point.name: point for point in entry_points(group=SCHEMES_GROUP)}
     if colon and scheme in SCHEMES:
-        module, function = SCHEMES[scheme]
-        encoder: Encoder = getattr(importlib.import_module(module), function)(
-            rest, modality, settings
-        )
-        return encoder
+        return SCHEMES[scheme](rest, modality, settings)
     if colon and scheme in schemes:
         return _made(schemes[scheme], rest, modality, settings)
     if name in BUILT_IN:
@@ -155,3 +160,60 @@ def _package(point: EntryPoint) -> str:
 
 def _article(modality: Modality) -> str:
     return "an audio" if modality == "audio" else "a visual"
+
+
+def added_by_modules(paths: Sequence[Path]) -> dict[str, Encoder]:
+    """Run Python files and return the encoders that they define, by name.
+
+    A file may also define none and register classes with Keras, for models in .keras files.
+
+    Raises:
+        AvmitError: a file is missing or broken, defines nothing of these, or two have one name.
+    """
+    found: dict[str, Encoder] = {}
+    for path in paths:
+        module = _imported(path)
+        encoders = [one for one in vars(module).values() if isinstance(one, Encoder)]
+        if not encoders and not _registers_with_keras(module):
+            raise AvmitError(
+                f"{path} defines no encoder: put @encoder(...) of extraction over a "
+                "function or a class"
+            )
+        for encoder in encoders:
+            if found.setdefault(encoder.name, encoder) is not encoder:
+                raise AvmitError(
+                    f"two encoders are named '{encoder.name}': rename the one in {path}"
+                )
+    return found
+
+
+def _registers_with_keras(module: ModuleType) -> bool:
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return False
+    registered = keras.saving.get_custom_objects().values()
+    return any(getattr(one, "__module__", None) == module.__name__ for one in registered)
+
+
+def _imported(path: Path) -> ModuleType:
+    # The same file is one module, however often it is asked for.
+    name = f"avmit_encoder_module_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise AvmitError(f"no file {path}: --encoder-module takes a Python file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise AvmitError(f"{path} is no Python file: --encoder-module takes one, such as mine.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with no_exit(str(path)):
+            spec.loader.exec_module(module)
+    except AvmitError:
+        del sys.modules[name]
+        raise
+    except Exception as error:  # the user's code
+        del sys.modules[name]
+        raise AvmitError(f"{path} does not run ({explain(error)}): mend it") from error
+    return module

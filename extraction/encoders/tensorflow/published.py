@@ -1,7 +1,11 @@
-"""EfficientNetB0 (Tan and Le 2019, arXiv 1905.11946), trained on ImageNet, in two variants.
+"""The encoders of the published embeddings, and EfficientNetB0 as it was meant.
 
-Its weights were trained with inputs that were scaled once more than Keras scaled them at first.
-Keras after TensorFlow 2.3 adds that scaling, but only for `weights="imagenet"`: see
+VGGish (Hershey et al. 2017, DOI 10.1109/ICASSP.2017.7952132), trained on YouTube-8M sound; YAMNet
+(Plakal and Ellis 2020), a MobileNet trained on AudioSet; VGG16 (Simonyan and Zisserman 2015, arXiv
+1409.1556) and EfficientNetB0 (Tan and Le 2019, arXiv 1905.11946), trained on ImageNet.
+
+EfficientNetB0's weights were trained with inputs that were scaled once more than Keras scaled them
+at first. Keras after TensorFlow 2.3 adds that scaling, but only for `weights="imagenet"`: see
 https://github.com/tensorflow/tensorflow/issues/49930. The published embeddings were made before:
 `efficientnet_b0` is without it, `efficientnet_b0_corrected` with it.
 """
@@ -11,9 +15,65 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from extraction.encoders.tensorflow.frames_network import KerasEncoder, as_it_is
+from extraction.encoders.tensorflow.sound_network import SavedModelEncoder
 from extraction.extra import require
-from extraction.keras_frames import KerasEncoder, as_it_is
-from extraction.media.forms import Frames
+from extraction.media.forms import Frames, Sound
+
+VGGISH = SavedModelEncoder(
+    name="vggish",
+    width=128,
+    input=Sound(),
+    window_ms=960,
+    step_ms=960,
+    origin="Kaggle google/vggish/tensorFlow2/vggish",
+    preprocessing="float32 from -1 to 1 at 16 kHz; log mel spectrogram inside the SavedModel",
+    libraries=("tensorflow",),
+    handle="google/vggish/tensorFlow2/vggish",
+    embeddings=lambda returned: returned,
+)
+
+
+YAMNET = SavedModelEncoder(
+    name="yamnet",
+    width=1024,
+    input=Sound(),
+    window_ms=960,
+    step_ms=480,
+    origin="Kaggle google/yamnet/tensorFlow2/yamnet",
+    preprocessing="float32 from -1 to 1 at 16 kHz; log mel spectrogram inside the SavedModel",
+    libraries=("tensorflow",),
+    handle="google/yamnet/tensorFlow2/yamnet",
+    # A call returns (scores, embeddings, spectrogram).
+    embeddings=lambda returned: returned[1],
+)
+
+
+class VGG16(KerasEncoder):
+    """VGG16 without its top, its last block averaged over the image."""
+
+    def build(self, load_weights: Callable[[Any], None]) -> tuple[Any, Callable[[Any], Any]]:
+        """Return the model and caffe-style preprocessing: BGR, ImageNet's mean subtracted."""
+        applications = require("keras").applications
+        model = applications.VGG16(include_top=False, weights=None, pooling="avg")
+        load_weights(model)
+        return model, applications.vgg16.preprocess_input
+
+
+# URL and MD5 as in keras/src/applications/vgg16.py.
+VGG16_ENCODER = VGG16(
+    name="vgg16",
+    width=512,
+    input=Frames(),
+    window_ms=0,
+    step_ms=480,
+    origin="keras.applications VGG16, ImageNet",
+    preprocessing="RGB 0 to 255 to BGR, less the mean of ImageNet (caffe style)",
+    url="https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    md5="6d6bbae143d832006294945121d1f1fc",
+)
+
 
 IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's colours from 0 to 1, as in keras/src/applications."""

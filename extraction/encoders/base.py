@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.package.manifest import sha256_of
-from extraction.foreign import explain, no_exit
-from extraction.items import Items, Matrix
+from extraction.encoders.arrays import Items, Matrix
+from extraction.encoders.foreign import explain, no_exit
+from extraction.encoders.settings import Modality, Settings, option
 from extraction.media.forms import Form, Sound
-from extraction.settings import Modality, Settings, option
 
 
 class Network(ABC):

@@ -1,4 +1,4 @@
-"""`avmit encoders`: the table of encoders, and `check`."""
+"""`avmit encoders`: its table, its `check`, and the options about encoders that extract has too."""
 
 import sys
 from dataclasses import replace
@@ -12,28 +12,99 @@ from rich.table import Table
 
 from conversion.terminal import cell, show, table_console
 from conversion.wording import printable
-from extraction import registry
-from extraction.check import check_side
-from extraction.encoder import Encoder
-from extraction.encoder_module import added_by_modules
-from extraction.provenance import describe_line, takes, timing
-from extraction.settings import Modality, refuse_untaken
-from extraction.settings_options import (
-    OUTPUT_HELP,
-    POOLING_HELP,
-    AllowPickle,
-    Device,
-    EncoderModule,
-    FrameInterval,
-    HopS,
-    OnDevice,
-    Pooling,
-    Precision,
-    TrustRemoteCode,
-    WindowS,
-    WithPrecision,
-    shared_settings,
+from extraction.encoders import registry
+from extraction.encoders.base import Encoder
+from extraction.encoders.contract import check_side
+from extraction.encoders.describe import describe_line, takes, timing
+from extraction.encoders.registry import added_by_modules
+from extraction.encoders.settings import Modality, Settings, refuse_untaken
+
+
+class Pooling(StrEnum):
+    """Values of --audio-pooling and --visual-pooling."""
+
+    cls = "cls"
+    mean = "mean"
+    none = "none"
+
+
+class Device(StrEnum):
+    """Values of --device."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """Values of --precision."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+POOLING_HELP = (
+    "Of a transformers model: the first vector, the mean of all, or each of them; by default what "
+    "docs/encoders.md says of its family."
 )
+OUTPUT_HELP = "Which of several outputs of a SavedModel or Keras file, by index or name."
+
+FrameInterval = Annotated[
+    float | None, typer.Option(min=1, help="From frame to frame; by default 480, as in AVMIT.")
+]
+WindowS = Annotated[
+    float | None,
+    typer.Option(help="Seconds in a window of sound (by default 0.96) or in a clip of frames."),
+]
+HopS = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds from one window to the next; by default 0.48, or all of --window-s."
+    ),
+]
+OnDevice = Annotated[Device, typer.Option(help="What PyTorch computes on.")]
+WithPrecision = Annotated[Precision, typer.Option(help="What PyTorch computes with.")]
+EncoderModule = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.py", help="Python file with encoders of your own; repeatable."),
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run Python code out of a Hub repository, which can do all that you can.",
+    ),
+]
+AllowPickle = Annotated[
+    bool,
+    typer.Option(
+        "--allow-pickle", help="Load pickled weights, which can hold code, if there are no others."
+    ),
+]
+
+
+def shared_settings(
+    frame_interval_ms: float | None,
+    window_s: float | None,
+    hop_s: float | None,
+    device: str,
+    precision: str,
+    trust_remote_code: bool,
+    allow_pickle: bool,
+) -> Settings:
+    """Return the settings that both sides share."""
+    return Settings(
+        interval_ms=frame_interval_ms,
+        window_s=window_s,
+        hop_s=hop_s,
+        device=str(device),
+        precision=str(precision),
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+
 
 app = typer.Typer(add_completion=False)
 

@@ -1,6 +1,6 @@
 """One's own encoder in Python: put `@encoder(...)` over a function or a class.
 
-    from extraction.custom import Frames, encoder
+    from extraction.encoders.custom import Frames, encoder
 
     @encoder(name="colours", width=3, input=Frames(side=64))
     def colours(frames):            # uint8 (N, 64, 64, 3)
@@ -32,10 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.encoder import Encoder, Network, weights_digest
-from extraction.items import Items, Matrix, in_batches
+from extraction.encoders.arrays import Items, Matrix, in_batches
+from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.settings import Settings, option
 from extraction.media.forms import Clips, Form, Frames, Sound, timing_ms
-from extraction.settings import Settings, option
 
 __all__ = ["Clips", "Frames", "Settings", "Sound", "encoder"]
 

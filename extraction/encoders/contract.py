@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Side, matrices
-from extraction.foreign import explain, no_exit
-from extraction.items import Matrix, split, stack
+from extraction.encoders.arrays import Matrix, split, stack
+from extraction.encoders.base import Side, matrices
+from extraction.encoders.foreign import explain, no_exit
 from extraction.media.forms import Frames, Sound, windows
 
 CLOSE = 1e-5

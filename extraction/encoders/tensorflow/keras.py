@@ -15,14 +15,20 @@ import numpy as np
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Encoder, Network, weights_digest
-from extraction.encoders.efficientnet import rescaled
+from extraction.encoders.arrays import by_name, pick
+from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.tensorflow.frames_network import (
+    BATCH,
+    FramesNetwork,
+    as_it_is,
+    finalize,
+    keras_on_tensorflow,
+)
+from extraction.encoders.tensorflow.published import rescaled
 from extraction.extra import require
-from extraction.keras_frames import BATCH, FramesNetwork, as_it_is, finalize, keras_on_tensorflow
 from extraction.media.forms import Frames, frames_form
 from extraction.media.frames import FRAME_SIDE
-from extraction.outputs import by_name, pick
-from extraction.settings import Modality, Settings, option
 
 SIDES = {
     "EfficientNetB1": 240,

@@ -10,15 +10,14 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Encoder, Network, weights_digest
+from extraction.encoders.arrays import Matrix, by_name, in_batches, pick
+from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.tensorflow.frames_network import BATCH
+from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
 from extraction.extra import require
-from extraction.items import Matrix, in_batches
-from extraction.keras_frames import BATCH
 from extraction.media.forms import Form, Frames, Sound, frames_form
 from extraction.media.frames import FRAME_SIDE
-from extraction.outputs import by_name, pick
-from extraction.saved_model import fetch_from_kaggle
-from extraction.settings import Modality, Settings, option
 
 
 def saved_model_encoder(rest: str, modality: Modality | None, settings: Settings) -> Encoder:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Encoder, Network, check_width, weights_digest
+from extraction.encoders.base import Encoder, Network, check_width, weights_digest
+from extraction.encoders.settings import option
 from extraction.extra import require
-from extraction.settings import option
 
 
 @dataclass(frozen=True, kw_only=True)

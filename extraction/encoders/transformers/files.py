@@ -14,8 +14,8 @@ from huggingface_hub.utils import logging as hub_logging
 from avmit import AvmitError
 from conversion.package.manifest import sha256_of
 from conversion.wording import first_line
+from extraction.encoders.settings import Settings
 from extraction.extra import require
-from extraction.settings import Settings
 
 EXTRA = "transformers"
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoder import Encoder, Network, weights_digest
+from extraction.encoders.arrays import in_batches
+from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.settings import option
 from extraction.extra import require
-from extraction.items import in_batches
 from extraction.media.forms import Frames
-from extraction.settings import option
 
 BATCH = 32
 """Frames in every call of a network; larger batches are not faster on CPUs, and take more memory.

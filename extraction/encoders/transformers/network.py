@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.encoder import Network
+from extraction.encoders.arrays import Items, Matrix, in_batches
+from extraction.encoders.base import Network
+from extraction.encoders.transformers.files import EXTRA
 from extraction.extra import require
-from extraction.items import Items, Matrix, in_batches
-from extraction.transformers_files import EXTRA
 
 Tensors = Mapping[str, Any]
 Pool = Callable[[Any, Tensors], Any]

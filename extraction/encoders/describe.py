@@ -4,10 +4,10 @@ import os
 from typing import Any
 
 from conversion.package.manifest_problems import EXTRACTION
-from extraction.encoder import Encoder, Side, Sides
+from extraction.encoders.base import Encoder, Side, Sides
+from extraction.encoders.settings import Modality
 from extraction.extra import ONEDNN, require
 from extraction.media.forms import Frames, Sound
-from extraction.settings import Modality
 
 
 def by_column(sides: Sides) -> dict[Modality, Side]:

@@ -1,0 +1,1 @@
+"""Encoders that are models of transformers, which PyTorch computes."""
