@@ -8,7 +8,7 @@ clips made here (3 s, 256 x 256, 30 fps, stereo at
   processor and model for each frame, as model cards show;
 - decoding: CPU seconds of frames, with what a processor makes of them, and waveform, one thread;
 - network: CPU seconds of the network alone, on full batches;
-- pipeline: wall seconds a video of `extraction.pipeline.embed`;
+- pipeline: wall seconds a video of `extraction.pipeline.embed.embed`;
 - speed-up: usual / pipeline;
 - overhead: pipeline / ((decoding + network) / cores); beside it the same from the pipeline's CPU
   seconds and the cores' idle ones, which other programs do not lengthen.
@@ -37,11 +37,11 @@ from extraction.encoders import registry
 from extraction.encoders.base import Network, Side, Sides
 from extraction.encoders.tensorflow.frames_network import KerasEncoder
 from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, VGG16_ENCODER, YAMNET
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import Frames
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
-from extraction.pipeline import embed
+from extraction.pipeline.embed import embed
 
 EAGER_FRAMES = 4
 

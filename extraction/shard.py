@@ -18,7 +18,7 @@ from conversion.package.writer import Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
 from extraction.encoders.base import Sides
 from extraction.media.video_file import BadVideo
-from extraction.pipeline import Embedded, Outcome, embed
+from extraction.pipeline.embed import Embedded, Outcome, embed
 from extraction.spill import Spill
 
 OnBadVideo = Literal["error", "skip"]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from conversion.whole import open_regular, write_whole
 from extraction.encoders.arrays import Matrix
 from extraction.media.video_file import BadVideo
-from extraction.pipeline import Embedded, Outcome
+from extraction.pipeline.embed import Embedded, Outcome
 
 EVERY_SECONDS = 20.0
 """How often outcomes go to disk: a third of the minute that may be lost."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from extraction.batches import Done
 from extraction.encoders.base import Sides
 from extraction.media.video_file import BadVideo
-from extraction.pipeline import Embedded, embed
+from extraction.pipeline.batches import Done
+from extraction.pipeline.embed import Embedded, embed
 
 
 def lay_out(root: Path, annotations: Path, clips: list[Path]) -> Path:

@@ -26,7 +26,7 @@ from extraction.encoders.tensorflow.published import (
     VGGISH,
     YAMNET,
 )
-from extraction.extra import require
+from extraction.extras import require
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (37, 224, 224, 3), dtype=np.uint8)
 # Blocks of one colour, since the average over noise says little.

@@ -37,7 +37,7 @@ from extraction.media.sound import read_waveform
 from extraction.media.video_file import BadVideo
 from extraction.media.videos import ALIASES, Videos
 from extraction.options import Options
-from extraction.pipeline import embed
+from extraction.pipeline.embed import embed
 
 TIMESTEPS = ("audio", "visual")
 
@@ -361,7 +361,8 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import networks
 from extraction.encoders import registry
-from extraction import pipeline, spill
+from extraction.pipeline import embed as pipeline
+from extraction import spill
 from extraction.extract import extract
 from extraction.options import Options
 spill.EVERY_SECONDS = 0.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from extraction.media.video_file import BadVideo
-from extraction.pipeline import Embedded, Outcome
+from extraction.pipeline.embed import Embedded, Outcome
 from extraction.spill import Spill
 
 SHARD = "train-00000-of-00001.arrow"

@@ -17,7 +17,6 @@ from mit import going_on_anywhere_gives_the_same, lay_out, path_of, rows
 from avmit import AvmitError
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
-from extraction import pipeline
 from extraction.encoders import registry
 from extraction.encoders.base import Sides
 from extraction.encoders.settings import Settings
@@ -27,6 +26,7 @@ from extraction.media.forms import Clips
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
 from extraction.options import Options
+from extraction.pipeline import embed as pipeline
 
 Hand = Callable[[Path, Path], Any]
 

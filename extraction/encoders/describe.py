@@ -6,7 +6,7 @@ from typing import Any
 from conversion.package.manifest_problems import EXTRACTION
 from extraction.encoders.base import Encoder, Side, Sides
 from extraction.encoders.settings import Modality
-from extraction.extra import ONEDNN, require
+from extraction.extras import ONEDNN, require
 from extraction.media.forms import Frames, Sound
 
 

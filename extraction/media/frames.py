@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conversion.wording import format_bytes
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.video_file import (
     MOST_BYTES_TAKEN,
     MOST_FRAMES,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.video_file import (
     BadVideo,
     check_sound,

@@ -13,7 +13,7 @@ from typing import Any
 
 from avmit import AvmitError
 from conversion.whole import READ_AT_ONCE
-from extraction.extra import require
+from extraction.extras import require
 
 MOST_SECONDS = 60
 MOST_FRAME_PIXELS = 3840 * 2160

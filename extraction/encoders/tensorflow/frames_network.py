@@ -14,7 +14,7 @@ from conversion.wording import first_line
 from extraction.encoders.arrays import in_batches
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import option
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import Frames
 
 BATCH = 32

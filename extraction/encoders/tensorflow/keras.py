@@ -26,7 +26,7 @@ from extraction.encoders.tensorflow.frames_network import (
     keras_on_tensorflow,
 )
 from extraction.encoders.tensorflow.published import rescaled
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import Frames, frames_form
 from extraction.media.frames import FRAME_SIDE
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from extraction.encoders.tensorflow.frames_network import KerasEncoder, as_it_is
 from extraction.encoders.tensorflow.sound_network import SavedModelEncoder
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import Frames, Sound
 
 VGGISH = SavedModelEncoder(

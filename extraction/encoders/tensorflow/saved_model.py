@@ -15,7 +15,7 @@ from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import Modality, Settings, option
 from extraction.encoders.tensorflow.frames_network import BATCH
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import Form, Frames, Sound, frames_form
 from extraction.media.frames import FRAME_SIDE
 

@@ -12,7 +12,7 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.base import Encoder, Network, check_width, weights_digest
 from extraction.encoders.settings import option
-from extraction.extra import require
+from extraction.extras import require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from avmit import AvmitError
 from conversion.package.manifest import sha256_of
 from conversion.wording import first_line
 from extraction.encoders.settings import Settings
-from extraction.extra import require
+from extraction.extras import require
 
 EXTRA = "transformers"
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")

@@ -30,7 +30,7 @@ from extraction.encoders.transformers.files import (
 )
 from extraction.encoders.transformers.network import TorchNetwork, device
 from extraction.encoders.transformers.processing import POOLED, Pooling, pooled, preparation
-from extraction.extra import require
+from extraction.extras import require
 from extraction.media.forms import (
     HOP_S,
     WINDOW_S,

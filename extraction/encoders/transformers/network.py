@@ -12,7 +12,7 @@ from avmit import AvmitError
 from extraction.encoders.arrays import Items, Matrix, in_batches
 from extraction.encoders.base import Network
 from extraction.encoders.transformers.files import EXTRA
-from extraction.extra import require
+from extraction.extras import require
 
 Tensors = Mapping[str, Any]
 Pool = Callable[[Any, Tensors], Any]

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.batches import Batches, Done, batch_start
 from extraction.encoders.arrays import Item, Items, Matrix, split
 from extraction.encoders.base import Side, Sides, matrices
 from extraction.encoders.foreign import no_exit
@@ -24,6 +23,7 @@ from extraction.media import forms as taking
 from extraction.media.forms import Sound
 from extraction.media.sound import has_audio
 from extraction.media.video_file import BadVideo
+from extraction.pipeline.batches import Batches, Done, batch_start
 
 _AHEAD = 16
 """Videos decoded beyond two for each worker: about three batches, at 1 MB each."""

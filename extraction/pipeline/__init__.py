@@ -1,0 +1,1 @@
+"""From video files to embeddings: decoding beside the networks, in batches."""
