@@ -7,11 +7,11 @@ from conversion.lazy import Lazy, lazy_group
 
 COMMANDS = {
     "extract": Lazy(
-        "extraction.extract_command:extract",
+        "extraction.extract.command:extract",
         "Embed your own copy of the videos, with any audio and visual encoder, into a new config.",
     ),
     "compare": Lazy(
-        "extraction.compare_command:compare",
+        "extraction.compare.command:compare",
         "Compare two configs video by video, such as your extraction with the published "
         "embeddings.",
     ),

@@ -13,7 +13,7 @@ from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
 from conversion.tfrecord.record import Record
-from extraction.compare import Comparison, compare, differences
+from extraction.compare.comparison import Comparison, compare, differences
 
 
 @pytest.fixture

@@ -31,12 +31,12 @@ from conversion.release.generate import generate_release
 from extraction.encoders import registry
 from extraction.encoders.base import Side, Sides
 from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, YAMNET
-from extraction.extract import Extracted, extract
+from extraction.extract.build import Extracted, extract
+from extraction.extract.options import Options
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
 from extraction.media.video_file import BadVideo
 from extraction.media.videos import ALIASES, Videos
-from extraction.options import Options
 from extraction.pipeline.embed import embed
 
 TIMESTEPS = ("audio", "visual")
@@ -362,9 +362,9 @@ sys.path.insert(0, {tests!r})
 import networks
 from extraction.encoders import registry
 from extraction.pipeline import embed as pipeline
-from extraction import spill
-from extraction.extract import extract
-from extraction.options import Options
+from extraction.extract import checkpoint as spill
+from extraction.extract.build import extract
+from extraction.extract.options import Options
 spill.EVERY_SECONDS = 0.0
 registry.BUILT_IN["tiny"] = networks.TINY
 decode = pipeline._decode
@@ -418,7 +418,7 @@ def test_killed_in_the_middle_of_a_shard_it_goes_on(
 def test_a_damaged_spill_is_done_again(
     run_extract: Extract, videos: Path, annotations: Path, tmp_path: Path
 ) -> None:
-    from extraction import spill
+    from extraction.extract import checkpoint as spill
 
     run_extract(tmp_path / "undisturbed")
     row = rows(annotations)[40]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from extraction.extract.checkpoint import Spill
 from extraction.media.video_file import BadVideo
 from extraction.pipeline.embed import Embedded, Outcome
-from extraction.spill import Spill
 
 SHARD = "train-00000-of-00001.arrow"
 PART = f".{SHARD}.00000.spill"

@@ -20,12 +20,12 @@ from conversion.release.generate import generate_release
 from extraction.encoders import registry
 from extraction.encoders.base import Sides
 from extraction.encoders.settings import Settings
-from extraction.extract import extract
+from extraction.extract.build import extract
+from extraction.extract.options import Options
 from extraction.media import forms as taking
 from extraction.media.forms import Clips
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
-from extraction.options import Options
 from extraction.pipeline import embed as pipeline
 
 Hand = Callable[[Path, Path], Any]

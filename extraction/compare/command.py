@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from conversion.terminal import cell, progress_bar, show, table_console
-from extraction import compare as comparison
+from extraction.compare import comparison
 
 
 def compare(

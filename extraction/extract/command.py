@@ -14,7 +14,6 @@ from conversion.package.manifest import BAD_VIDEOS
 from conversion.package.writer import LEAST_SHARD_BYTES
 from conversion.terminal import Rate, live_bar, show
 from conversion.wording import parse_size
-from extraction import extract as extraction
 from extraction.encoders.command import (
     OUTPUT_HELP,
     POOLING_HELP,
@@ -31,7 +30,8 @@ from extraction.encoders.command import (
     WithPrecision,
     shared_settings,
 )
-from extraction.options import Options
+from extraction.extract import build as extraction
+from extraction.extract.options import Options
 
 _LISTED = 5
 

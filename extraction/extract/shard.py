@@ -17,9 +17,9 @@ from conversion.package.staging import ShardResult
 from conversion.package.writer import Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
 from extraction.encoders.base import Sides
+from extraction.extract.checkpoint import Spill
 from extraction.media.video_file import BadVideo
 from extraction.pipeline.embed import Embedded, Outcome, embed
-from extraction.spill import Spill
 
 OnBadVideo = Literal["error", "skip"]
 Advance = Callable[[int, int], None]

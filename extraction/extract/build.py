@@ -35,10 +35,16 @@ from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from extraction.encoders.base import Sides
 from extraction.encoders.describe import by_column, describe, describe_line
+from extraction.extract.options import Encoders, Options, check_options, choose_encoders, open_sides
+from extraction.extract.retry import retry_shard
+from extraction.extract.shard import (
+    OnBadVideo,
+    ShardTask,
+    bad_videos_error,
+    input_digest,
+    write_shard,
+)
 from extraction.media.videos import Videos
-from extraction.options import Encoders, Options, check_options, choose_encoders, open_sides
-from extraction.retry import retry_shard
-from extraction.shard import OnBadVideo, ShardTask, bad_videos_error, input_digest, write_shard
 
 CLIP_MS = 3000
 """A video of Moments in Time lasts three seconds; how many rows a shard gets follows from it."""

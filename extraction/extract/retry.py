@@ -12,8 +12,8 @@ from conversion.package.reader import matrices, read_rows, read_schema
 from conversion.package.staging import ShardResult, Staging, is_intact
 from extraction.encoders.arrays import Matrix
 from extraction.encoders.base import Sides
+from extraction.extract.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
 from extraction.pipeline.embed import Embedded, Outcome, embed
-from extraction.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
 
 
 def retry_shard(

@@ -8,7 +8,7 @@ from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction.encoders import registry
 from extraction.encoders.base import Encoder, Side, Sides
 from extraction.encoders.settings import Modality, Settings, option, refuse_untaken
-from extraction.shard import OnBadVideo
+from extraction.extract.shard import OnBadVideo
 
 Encoders = dict[Modality, Encoder]
 """The chosen encoders by column, `audio` first."""

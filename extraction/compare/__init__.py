@@ -1,0 +1,1 @@
+"""How far the embeddings of two configs are apart."""

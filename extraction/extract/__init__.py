@@ -1,0 +1,1 @@
+"""From a copy of the videos to a config of a package."""
