@@ -667,8 +667,8 @@ def _is_compressed(file: str) -> bool:
         return not all(mapping.address <= buffer.address < end for buffer in buffers)
 
 
-def main() -> None:
-    """Run the `avmit` command."""
-    from extraction.cli import main as run
+if __name__ == "__main__":
+    # `python -m avmit` is the command, of which a loading script knows no more than the name.
+    import runpy
 
-    run()
+    runpy.run_module("avmit_cli", run_name="__main__")

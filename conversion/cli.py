@@ -54,7 +54,7 @@ def run(app: typer.Typer) -> None:
     signal.signal(signal.SIGINT, _interrupt)
     _escape_what_cannot_be_encoded()
     try:
-        app()
+        app(prog_name="avmit")
     except _Interrupted:
         print("avmit: interrupted; run again to go on", file=sys.stderr)
         sys.exit(130)

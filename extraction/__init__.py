@@ -1,4 +1,4 @@
-"""From a user's own copy of the Moments in Time videos to an embedding config of a hub package.
+"""From a user's own copy of the videos to an embedding config: what `avmit extract` runs.
 
 What an encoder module needs stands here: `from extraction import Frames, encoder`.
 """

@@ -1,5 +1,7 @@
 """The command line `avmit`: the commands of the conversion and of this package."""
 
+from typing import Annotated
+
 import typer
 
 from conversion import cli
@@ -24,13 +26,26 @@ COMMANDS = {
 app = typer.Typer(
     cls=lazy_group({**cli.COMMANDS, **COMMANDS}),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
+def show_version(asked: bool) -> None:
+    """Print the version and stop, if that is asked for."""
+    if asked:
+        from conversion.ground import VERSION  # as late as the commands
+
+        print(f"avmit {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def avmit() -> None:
+def avmit(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
     """Audiovisual Moments in Time (AVMIT) as a Hugging Face dataset."""
 
 

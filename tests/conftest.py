@@ -38,7 +38,7 @@ from helpers import sharded_options, with_extreme_values  # noqa: E402
 from hub_server import HubServer  # noqa: E402
 from zenodo_server import ZenodoServer  # noqa: E402
 
-import avmit  # noqa: E402
+import avmit_cli  # noqa: E402
 from conversion.convert.build import Options, convert  # noqa: E402
 from conversion.release.generate import generate_release  # noqa: E402
 
@@ -150,7 +150,7 @@ def run(
     def run_avmit(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["avmit", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
-            avmit.main()
+            avmit_cli.main()
         captured = capsys.readouterr()
         return Ran(stopped.value.code or 0, captured.out, captured.err)
 

@@ -61,12 +61,14 @@ def test_help_is_shown_without_arguments(run: Run) -> None:
         assert name in ran.out + ran.err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["verfy"]])
-def test_help_and_mistakes_wait_for_no_library(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("argument", "said"), [("--help", "verify"), ("verfy", "verify"), ("--version", "avmit 0.")]
+)
+def test_help_and_mistakes_wait_for_no_library(argument: str, said: str) -> None:
     program = "import sys\ntry: main()\nfinally: print(*sys.modules)"
-    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}", *arguments]
+    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}", argument]
     ran = subprocess.run(started, capture_output=True, text=True)
-    assert "verify" in ran.stdout + ran.stderr
+    assert said in ran.stdout + ran.stderr
     assert not HEAVY & set(ran.stdout.splitlines()[-1].split())
 
 

@@ -221,7 +221,7 @@ def test_what_was_finished_before_a_failure_is_kept_and_listed(
 
 def test_a_full_disk_is_one_line(zenodo: ZenodoServer, sources: Path) -> None:
     sources.mkdir()
-    download = f'{sys.executable} -c "import avmit; avmit.main()" download --only vggish_vgg16'
+    download = f"{sys.executable} -m avmit_cli download --only vggish_vgg16"
     script = f"""
         mount -t tmpfs -o size=200k tmpfs {sources} || exit 77
         {download} --out {sources} --base-url {zenodo.url}; echo "exit $?"

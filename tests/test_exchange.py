@@ -154,8 +154,8 @@ def acquire(self, *args, **kwargs):
         return None
     raise OSError(errno.ENOLCK, "No locks available")
 filelock.FileLock.acquire = acquire
-import avmit
-avmit.main()
+import avmit_cli
+avmit_cli.main()
 """
 
 

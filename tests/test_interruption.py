@@ -12,7 +12,7 @@ import pytest
 
 from conversion.release.generate import generate_release
 
-AVMIT = [sys.executable, "-c", "import avmit; avmit.main()"]
+AVMIT = [sys.executable, "-m", "avmit_cli"]
 SHARD_SIZE = "400kB"  # of which the wide set below makes some twenty shards
 TMPFS = "mount -t tmpfs -o size=2500k tmpfs "
 

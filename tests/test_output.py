@@ -18,7 +18,7 @@ from conversion.package.info import describe
 from conversion.release.generate import generate_release
 from conversion.tfrecord.record import Record
 
-AVMIT = [sys.executable, "-c", "import avmit; avmit.main()"]
+AVMIT = [sys.executable, "-m", "avmit_cli"]
 ROOT = Path(__file__).parents[1]
 NASTY = "a[bold]\x1b[2J\x1b]0;owned\x07\u2028\x0b\u202eé"
 SHOWN = r"a[bold]\x1b[2J\x1b]0;owned\x07\u2028\x0b\u202eé"

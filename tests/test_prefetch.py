@@ -27,7 +27,7 @@ for config in sys.argv[1:]:
     assert avmit.load(config).num_rows == read[config]
 print(json.dumps(read))
 """
-VERIFY = ("import avmit; avmit.main()", "verify", "avmit")
+VERIFY = ("import avmit_cli; avmit_cli.main()", "verify", "avmit")
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_stopped_and_run_again(
     shutil.copytree(sharded_package / "ratings", out / "ratings")
     before = contents(out)
     filled.faults = [Fault("^/storage/", skip=1, bytes_per_second=50_000)]
-    command = [sys.executable, "-c", "import avmit; avmit.main()", "prefetch", REPO]
+    command = [sys.executable, "-m", "avmit_cli", "prefetch", REPO]
     command += ["--config", CONFIG, "--out", str(out)]
     root = Path(avmit.__file__).parent
     process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)

@@ -194,7 +194,7 @@ def test_a_killed_push_goes_on(hub: HubServer, small: Path, run: Run) -> None:
 
     hub.faults = [Fault("/commit/", before=kill, status=500)]
     pushing = subprocess.Popen(
-        [sys.executable, "-c", "import avmit; avmit.main()", "push", str(small), REPO],
+        [sys.executable, "-m", "avmit_cli", "push", str(small), REPO],
         env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -315,7 +315,7 @@ def test_no_network(hub: HubServer, small: Path, run: Run) -> None:
 
 def test_offline(hub: HubServer, small: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", "import avmit; avmit.main()", "push", str(small), REPO],
+        [sys.executable, "-m", "avmit_cli", "push", str(small), REPO],
         env={**os.environ, **ENVIRONMENT, "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,

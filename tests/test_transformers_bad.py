@@ -187,8 +187,8 @@ import sys
 for module in {blocked!r}:
     sys.modules[module] = None
 sys.argv = ["avmit", *{arguments!r}]
-import avmit
-avmit.main()
+import avmit_cli
+avmit_cli.main()
 """
 
 

@@ -79,7 +79,7 @@ def test_what_the_wheel_puts_among_other_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         names = files.namelist()
     assert {name.split("/")[0] for name in names} == {
-        *("avmit.py", "conversion", "extraction"),
+        *("avmit.py", "avmit_cli.py", "conversion", "extraction"),
         f"{NAME}.dist-info",
     }
     typed = [name for name in names if name.endswith("py.typed")]
@@ -104,7 +104,7 @@ def test_an_editable_install_has_the_card_of_its_checkout(tmp_path: Path) -> Non
     # A copy, for this checkout may be found in other ways.
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("avmit.py", CARD, "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("avmit.py", "avmit_cli.py", CARD, "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, checkout)
     for name in ("conversion", "extraction"):
         shutil.copytree(CHECKOUT / name, checkout / name)

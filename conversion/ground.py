@@ -1,0 +1,45 @@
+"""What avmit.py says, for those who cannot wait for its import: `datasets` takes most of a second.
+
+The constants are read from its text, so that they are written once; the error is the very class,
+imported when there is something to tell.
+"""
+
+import ast
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avmit import AvmitError
+
+
+def mendable(line: str) -> "AvmitError":
+    """Return an AvmitError that says `line`."""
+    from avmit import AvmitError
+
+    return AvmitError(line)
+
+
+def _constants() -> dict[str, Any]:
+    """Return the literals that avmit.py assigns, by name."""
+    spec = find_spec("avmit")
+    assert spec is not None and spec.origin is not None
+    found = {}
+    for statement in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign):
+            (target,), value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, value = statement.target, statement.value
+        else:
+            continue
+        with suppress(ValueError):
+            found[ast.unparse(target)] = ast.literal_eval(value)
+    return found
+
+
+_CONSTANTS = _constants()
+VERSION: str = _CONSTANTS["__version__"]
+RATED_VIDEOS: int = _CONSTANTS["RATED_VIDEOS"]
+RATINGS_CONFIGS: tuple[str, ...] = _CONSTANTS["RATINGS_CONFIGS"]
+SPLITS: tuple[str, ...] = _CONSTANTS["SPLITS"]
