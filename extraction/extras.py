@@ -1,4 +1,4 @@
-"""Import what only the [extraction] extra installs, at the moment it is needed."""
+"""Import what only an extra of this package installs, at the moment it is needed."""
 
 import importlib
 import os
@@ -14,8 +14,11 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 """Which of its kernels TensorFlow takes when it is imported; the last bits of results differ."""
 
 
+_MEDIA = {"av", "cv2", "resampy"}
+
+
 def require(module: str, extra: str = "extraction") -> Any:
-    """Import `module`, which the named extra of this package installs.
+    """Import `module`, which the named extra installs, or `media` if that suffices.
 
     Raises:
         AvmitError: it is not installed; the text has the pip command.
@@ -27,7 +30,8 @@ def require(module: str, extra: str = "extraction") -> Any:
     except ImportError as error:
         missing = error.name or module
         raise AvmitError(
-            f"{missing} is not installed or does not load: pip install 'avmit[{extra}]'"
+            f"{missing} is not installed or does not load: "
+            f"pip install 'avmit[{'media' if module in _MEDIA else extra}]'"
         ) from error
 
 

@@ -169,7 +169,7 @@ def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.Monkey
 
 
 def test_tensorflow_does_not_greet() -> None:
-    script = "from extraction.extra import require; print(require('tensorflow').add(1, 1).numpy())"
+    script = "from extraction.extras import require; print(require('tensorflow').add(1, 1).numpy())"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2\n", "")
 

@@ -2,9 +2,11 @@
 
 import os
 import struct
+import sys
 import wave
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from clips import TONE_HZ, make_clip, numbers
 
+from avmit import AvmitError
 from extraction.media.frames import read_frames, read_frames_by_number
 from extraction.media.sound import has_audio, read_waveform
 from extraction.media.video_file import BadVideo
@@ -320,6 +323,20 @@ def test_sound_of_an_odd_rate(tmp_path: Path, rate: int, reason: str) -> None:
         file.setparams((1, 2, rate, 0, "NONE", ""))
         file.writeframes(bytes(32_000))
     assert reasons(path) == {reason}
+
+
+@pytest.mark.parametrize(
+    ("module", "read"), [("cv2", read_frames), ("av", has_audio), ("resampy", read_waveform)]
+)
+def test_what_decodes_is_missing(
+    module: str, read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", seconds=1.0)
+    monkeypatch.setitem(sys.modules, module, None)
+    expected = f"{module} is not installed or does not load: pip install 'avmit[media]'"
+    with pytest.raises(AvmitError) as raised:
+        read(clip)
+    assert str(raised.value) == expected
 
 
 def test_sound_without_frames(tmp_path: Path) -> None:

@@ -22,19 +22,18 @@ def describe(sides: Sides, local: dict[Modality, bool]) -> dict[str, Any]:
     `local` says by column whether the weights came from a file that the user named.
     """
     used = by_column(sides)
-    libraries = sorted({module for side in used.values() for module in _modules(side.encoder)})
+    extras = {
+        module: side.encoder.extra for side in used.values() for module in _modules(side.encoder)
+    }
+    libraries = sorted(extras)
     return {
         "kind": EXTRACTION,
         "encoders": {name: _encoder(side, local[name]) for name, side in used.items()},
-        "libraries": {module: version(module) for module in libraries},
+        "libraries": {module: version(module, extras[module]) for module in libraries},
         "settings": {ONEDNN: os.environ.get(ONEDNN, "default")}
         if "tensorflow" in libraries
         else {},
     }
-
-
-def _settings(libraries: list[str]) -> dict[str, str]:
-    return {ONEDNN: os.environ.get(ONEDNN, "default")} if "tensorflow" in libraries else {}
 
 
 def _encoder(side: Side, local: bool) -> dict[str, Any]:
@@ -93,6 +92,6 @@ def _modules(encoder: Encoder) -> tuple[str, ...]:
     return ("numpy", *media, *encoder.libraries)
 
 
-def version(module: str) -> str:
+def version(module: str, extra: str) -> str:
     """Return a module's version."""
-    return str(require(module).__version__)
+    return str(getattr(require(module, extra), "__version__", "unknown"))

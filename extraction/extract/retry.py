@@ -21,8 +21,9 @@ def retry_shard(
 ) -> tuple[ShardResult, int]:
     """Return the shard with rows for those bad videos that work now, and how many those are.
 
-    The rows of other videos are taken over as they are. The new ones equal those of a whole run
-    but for the last bits, since they share a batch with other frames.
+    The rows of other videos are taken over as they are. The new ones meet other frames in their
+    batches than in a whole run, which on CPUs has not changed a bit (see `keras_frames.BATCH`);
+    on other devices the last bits may differ.
 
     Raises:
         AvmitError: the published shard is damaged, or not of this config.

@@ -20,7 +20,8 @@ from extraction.media.forms import Frames
 BATCH = 32
 """Frames in every call of a network; larger batches are not faster on CPUs, and take more memory.
 
-One size alone, so that a frame meets the same arithmetic whatever is computed beside it.
+One size alone, so that a frame meets the same arithmetic whatever is computed beside it. So it was
+to the last bit with EfficientNetB0 and VGG16 on CPUs; other devices need not keep to that.
 """
 
 

@@ -142,7 +142,7 @@ class TransformersEncoder(Encoder):
     def load(self, weights: Path | None) -> Network:
         """Load the model, and run it to find out width and pooling."""
         torch = require("torch", EXTRA)
-        place = device(self.settings.device)
+        on = device(self.settings.device)
         dtype = getattr(torch, self.settings.precision)
         made = getattr(quiet_transformers(), self.family.model or "AutoModel")
         model, missing = load_model(self.place, made, dtype)
@@ -154,8 +154,8 @@ class TransformersEncoder(Encoder):
             model,
             preparation(self.processor, self.input, getattr(model, method or "forward")),
             method=method,
-            batch=_batch(self.input) * (1 if place == "cpu" else _GPU_TIMES),
-            device=place,
+            batch=_batch(self.input) * (1 if on == "cpu" else _GPU_TIMES),
+            device=on,
             dtype=dtype,
             weights_sha256=weights_sha256(self.place),
         )
@@ -174,7 +174,7 @@ class TransformersEncoder(Encoder):
                 **self.facts,
                 "model": type(model).__name__,
                 "pooling": how,
-                "device": place,
+                "device": on,
                 "precision": self.settings.precision,
             },
         }
