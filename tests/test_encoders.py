@@ -164,7 +164,7 @@ def test_saved_models_that_cannot_be_fetched(
 
 def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resampy", None)
-    with pytest.raises(AvmitError, match=r"resampy .*: pip install 'avmit\[extraction\]'"):
+    with pytest.raises(AvmitError, match=r"resampy .*: pip install 'avmit\[media\]'"):
         require("resampy")
 
 
