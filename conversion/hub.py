@@ -2,19 +2,31 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    get_token,
+)
+from huggingface_hub.errors import OfflineModeIsEnabled
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 
 import avmit
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
-from conversion.hub_errors import Tell, explain, patient, status_of
+from conversion.hub_client import BrokenAnswer, Tell
+from conversion.hub_errors import explained
 from conversion.hub_local import files_to_publish, left_out, publishable
 from conversion.hub_plan import Plan, make_plan
-from conversion.hub_remote import Remote, read_remote
+from conversion.hub_published import Published, read_published
+from conversion.hub_retry import Retry, is_network, status_of
 from conversion.package.manifest import Manifest
 
 _ATTEMPTS = 5
@@ -50,160 +62,170 @@ def push(package: Path, repo_id: str, options: Options, tell: Tell) -> str | Non
     others = left_out(package, files_to_publish(package, manifests))
     if others:
         tell(f"left out, as no manifest names it: {', '.join(others)}")
-    try:
-        return _push(package, repo_id, manifests, options, tell)
-    except AvmitError:
-        raise
-    except Exception as error:
-        told = explain(error, repo_id, options.create_pr)
-        if told is None:
-            raise
-        raise told from None
+    target = _Target(repo_id, options, tell)
+    with explained(repo_id, options.revision, writing=True, create_pr=options.create_pr):
+        return target.update(package, manifests)
 
 
-def _push(
-    package: Path, repo_id: str, manifests: Mapping[str, Manifest], options: Options, tell: Tell
-) -> str | None:
-    api = HfApi(library_name="avmit", library_version=avmit.__version__)
-    _check_token(api, options, tell)
-    sent: dict[str, CommitOperationAdd] = {}
-    shown = False
-    for _ in range(_ATTEMPTS):
-        remote = read_remote(api, repo_id, options.revision, tell)
-        _check_repository(repo_id, remote, options)
-        plan = make_plan(package, manifests, remote)
-        if not shown:
-            tell(_headline(repo_id, remote, options))
-            for line in plan.lines():
-                tell(line)
-            shown = True
-        if plan.is_empty:
-            tell("nothing to commit: the Hub has all of it")
-            return None
-        if options.dry_run:
-            return None
-        if _prepare(api, repo_id, remote, options, tell):
-            continue  # it has a first commit now, which is read again
-        url = _commit(api, repo_id, remote, plan, sent, _message(manifests, options), options, tell)
-        if url:
-            return url
-        tell("somebody else has committed meanwhile: reading and merging again")
-    raise AvmitError(f"others keep committing to {repo_id}: wait a while, and run the same again")
+@dataclass(frozen=True)
+class _Target:
+    """The dataset that is brought up to date, and how; `sent` are the uploads, by path."""
 
+    repo_id: str
+    options: Options
+    tell: Tell
+    api: HfApi = field(
+        default_factory=lambda: HfApi(library_name="avmit", library_version=avmit.__version__)
+    )
+    sent: dict[str, CommitOperationAdd] = field(default_factory=dict)
 
-def _check_token(api: HfApi, options: Options, tell: Tell) -> None:
-    """Refuse a token that may not write before anything is sent; reading needs none."""
-    if options.dry_run and get_token() is None:
-        return
-    user = patient(api.whoami, tell, network=False)
-    role = user.get("auth", {}).get("accessToken", {}).get("role")
-    if role == "read" and not options.dry_run:
+    @property
+    def retry(self) -> Retry:
+        return Retry(self.tell)
+
+    def update(self, package: Path, manifests: Mapping[str, Manifest]) -> str | None:
+        if constants.HF_HUB_OFFLINE:
+            raise OfflineModeIsEnabled
+        self._check_token()
+        shown = False
+        for _ in range(_ATTEMPTS):
+            there = read_published(self.api, self.repo_id, self.options.revision, self.retry)
+            self._check_repository(there)
+            plan = make_plan(package, manifests, there)
+            if not shown:
+                self.tell(self._headline(there))
+                for line in plan.lines():
+                    self.tell(line)
+                shown = True
+            if plan.is_empty:
+                self.tell("nothing to commit: the Hub has all of it")
+                return None
+            if self.options.dry_run:
+                return None
+            if self._prepare(there):
+                continue  # it has a first commit now, which is read again
+            url = self._commit(there, plan, ", ".join(manifests))
+            if url:
+                return url
         raise AvmitError(
-            f"the token of {user['name']} may only read: make one with write access "
-            f"at {api.endpoint}/settings/tokens, then `hf auth login`"
+            f"others keep committing to {self.repo_id}: wait a while, and run the same again"
         )
 
-
-def _check_repository(repo_id: str, remote: Remote, options: Options) -> None:
-    if remote.commit is None and options.create_pr:
-        raise AvmitError(f"no dataset {repo_id} to open a pull request on: check the name")
-    if remote.commit and options.private and not remote.private:
-        raise AvmitError(
-            f"{repo_id} is there already and public: make it private in its settings first, "
-            "or leave --private out"
-        )
-
-
-def _headline(repo_id: str, remote: Remote, options: Options) -> str:
-    if remote.commit is None:
-        return f"{repo_id}: a new {'private' if options.private else 'public'} dataset"
-    where = f"{options.revision or 'main'} of {repo_id}"
-    if remote.new_branch:
-        return f"{where}: a new branch from main at {remote.commit[:7]}"
-    return f"{'a pull request to ' if options.create_pr else ''}{where} at {remote.commit[:7]}"
-
-
-def _prepare(api: HfApi, repo_id: str, remote: Remote, options: Options, tell: Tell) -> bool:
-    """Create the dataset or the branch where it is not there; tell whether one was created."""
-    if remote.commit is None:
-        patient(
-            lambda: api.create_repo(
-                repo_id, repo_type="dataset", private=options.private, exist_ok=True
-            ),
-            tell,
-        )
-    elif remote.new_branch:
-        branch = str(options.revision)
-        patient(
-            lambda: api.create_branch(repo_id, repo_type="dataset", branch=branch, exist_ok=True),
-            tell,
-        )
-    else:
-        return False
-    return True
-
-
-def _message(manifests: Mapping[str, Manifest], options: Options) -> str:
-    return options.message or f"Update {', '.join(manifests)} with avmit {avmit.__version__}"
-
-
-def _commit(
-    api: HfApi,
-    repo_id: str,
-    remote: Remote,
-    plan: Plan,
-    sent: dict[str, CommitOperationAdd],
-    message: str,
-    options: Options,
-    tell: Tell,
-) -> str | None:
-    """Upload and commit on the commit that was read; None if that is no longer the last one."""
-    common: dict[str, Any] = {
-        "repo_type": "dataset",
-        "revision": options.revision,
-        "create_pr": options.create_pr,
-    }
-    adds = [_addition(path, plan, sent) for path in (*plan.new, *plan.changed) if path != CARD]
-    patient(lambda: api.preupload_lfs_files(repo_id, adds, free_memory=False, **common), tell)
-    card = [CommitOperationAdd(CARD, plan.card.encode())] if plan.card is not None else []
-    deletes = [CommitOperationDelete(path, is_folder=False) for path in plan.deleted]
-    try:
-        made = patient(
-            lambda: api.create_commit(
-                repo_id,
-                [*adds, *deletes, *card],
-                commit_message=message,
-                parent_commit=remote.commit,
-                **common,
-            ),
-            tell,
-            network=not options.create_pr,
-            failures=not options.create_pr,
-        )
-    except Exception as error:
-        if status_of(error) in (409, 412):
-            return None
-        if options.create_pr and status_of(error) is None and explain(error, repo_id):
+    def _check_token(self) -> None:
+        """Refuse a token that may not write before anything is sent; reading needs none."""
+        if self.options.dry_run and get_token() is None:
+            return
+        name, role = self.retry(lambda: _user(self.api.whoami()))
+        if role == "read" and not self.options.dry_run:
             raise AvmitError(
-                f"the connection broke while the pull request was opened: look whether it is at "
-                f"{api.endpoint}/datasets/{repo_id}/discussions before you run this again"
-            ) from None
-        raise
-    return str(made.pr_url or made.commit_url)
+                f"the token of {name} may only read: make one with write access "
+                f"at {self.api.endpoint}/settings/tokens, then `hf auth login`"
+            )
+
+    def _check_repository(self, there: Published) -> None:
+        if there.commit is None and self.options.create_pr:
+            raise AvmitError(f"no dataset {self.repo_id} to open a pull request on: check the name")
+        if there.commit and self.options.private and not there.private:
+            raise AvmitError(
+                f"{self.repo_id} is there already and public: make it private in its settings "
+                "first, or leave --private out"
+            )
+
+    def _headline(self, there: Published) -> str:
+        if there.commit is None:
+            kind = "private" if self.options.private else "public"
+            return f"{self.repo_id}: a new {kind} dataset"
+        where = f"{self.options.revision or 'main'} of {self.repo_id}"
+        if there.new_branch:
+            return f"{where}: a new branch from main at {there.commit[:7]}"
+        offered = "a pull request to " if self.options.create_pr else ""
+        return f"{offered}{where} at {there.commit[:7]}"
+
+    def _prepare(self, there: Published) -> bool:
+        """Create the dataset or the branch where it is not there; tell whether one was created."""
+        common: dict[str, Any] = {"repo_type": "dataset", "exist_ok": True}
+        if there.commit is None:
+            private = self.options.private
+            self.retry(partial(self.api.create_repo, self.repo_id, private=private, **common))
+        elif there.new_branch:
+            branch = str(self.options.revision)
+            self.retry(partial(self.api.create_branch, self.repo_id, branch=branch, **common))
+        else:
+            return False
+        return True
+
+    def _commit(self, there: Published, plan: Plan, configs: str) -> str | None:
+        """Upload and commit on the commit that was read; None if all has to be looked at again."""
+        options = self.options
+        common: dict[str, Any] = {
+            "repo_type": "dataset",
+            "revision": options.revision,
+            "create_pr": options.create_pr,
+        }
+        adds = [self._addition(path, plan) for path in (*plan.new, *plan.changed) if path != CARD]
+        self.retry(
+            lambda: self.api.preupload_lfs_files(self.repo_id, adds, free_memory=False, **common),
+            doing="sending files to the Hub" if are_progress_bars_disabled() else None,
+        )
+        card = [CommitOperationAdd(CARD, plan.card.encode())] if plan.card is not None else []
+        deletes = [CommitOperationDelete(path, is_folder=False) for path in plan.deleted]
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [*adds, *deletes, *card]
+        try:
+            made = self.retry(
+                lambda: self.api.create_commit(
+                    self.repo_id,
+                    # Copies, as old clients take none twice that was in a commit, made or not.
+                    [copy(operation) for operation in operations],
+                    commit_message=options.message
+                    or f"Update {configs} with avmit {avmit.__version__}",
+                    parent_commit=there.commit,
+                    **common,
+                ),
+                again=not options.create_pr,
+                doing="waiting for the Hub to commit",
+            )
+        except Exception as error:
+            if status_of(error) in (409, 412):
+                self.tell("somebody else has committed meanwhile: reading and merging again")
+                return None
+            if status_of(error) == 400 and "LFS pointer" in str(error):
+                self.tell("the Hub lacks a file that it took: sending again")
+                self.sent.clear()
+                return None
+            if options.create_pr and (is_network(error) or isinstance(error, BrokenAnswer)):
+                raise AvmitError(
+                    "the connection broke while the pull request was opened: look whether it is at "
+                    f"{self.api.endpoint}/datasets/{self.repo_id}/discussions before you run this "
+                    "again"
+                ) from None
+            raise
+        return str(made.pr_url or made.commit_url)
+
+    def _addition(self, path: str, plan: Plan) -> CommitOperationAdd:
+        """Return the operation that uploads a file, the same one when it is asked for again.
+
+        Raises:
+            AvmitError: a shard is not what its manifest says.
+        """
+        file = plan.files[path]
+        if path not in self.sent:
+            operation = CommitOperationAdd(path, str(file.path))
+            if file.sha256 and operation.upload_info.sha256.hex() != file.sha256:
+                raise AvmitError(
+                    f"{file.path} is not what its manifest says (another SHA-256): convert it again"
+                )
+            self.sent[path] = operation
+        return self.sent[path]
 
 
-def _addition(path: str, plan: Plan, sent: dict[str, CommitOperationAdd]) -> CommitOperationAdd:
-    """Return the operation that uploads a file, the same one when it is asked for again.
+def _user(told: Any) -> tuple[str, str | None]:
+    """Return the user's name and the token's role, by what the Hub tells of the token.
 
     Raises:
-        AvmitError: a shard is not what its manifest says.
+        BrokenAnswer: it tells something else.
     """
-    file = plan.files[path]
-    if path not in sent:
-        operation = CommitOperationAdd(path, str(file.path))
-        if file.sha256 and operation.upload_info.sha256.hex() != file.sha256:
-            raise AvmitError(
-                f"{file.path} is not what its manifest says (another SHA-256): convert it again"
-            )
-        sent[path] = operation
-    return sent[path]
+    try:
+        token = told.get("auth", {}).get("accessToken", {})
+        return str(told["name"]), token.get("role")
+    except (AttributeError, KeyError, TypeError):
+        raise BrokenAnswer(f"no user but {str(told)[:40]!r}") from None

@@ -1,11 +1,12 @@
 """What a push would do: which files are new, changed, unchanged or deleted, and the merged card."""
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from datasets import Features
 
 from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
@@ -14,8 +15,9 @@ from conversion.card.readme import NAME as CARD
 from conversion.card.readme import read_card
 from conversion.card.render import render_card
 from conversion.hub_local import LocalFile, files_to_publish
-from conversion.hub_remote import Remote, RemoteFile
-from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, sha256_of
+from conversion.hub_published import Published
+from conversion.hub_remote import RemoteFile
+from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.schema import read_features
 from conversion.wording import format_bytes
@@ -28,11 +30,11 @@ _READ_AS_DATA = re.compile(r"(train|test)-.*\.(arrow|parquet)")
 class Plan:
     """Paths in the repository, each with its size; `card` is the text to commit, if it changes."""
 
-    new: dict[str, int] = field(default_factory=dict)
-    changed: dict[str, int] = field(default_factory=dict)
-    deleted: dict[str, int] = field(default_factory=dict)
-    unchanged: dict[str, int] = field(default_factory=dict)
-    files: dict[str, LocalFile] = field(default_factory=dict)
+    new: Mapping[str, int] = field(default_factory=dict)
+    changed: Mapping[str, int] = field(default_factory=dict)
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, LocalFile] = field(default_factory=dict)
     card: str | None = None
     card_before: str = ""
     bytes_to_send: int = 0
@@ -63,45 +65,70 @@ class Plan:
         yield f"to send: {format_bytes(self.bytes_to_send)} in {count} files"
 
 
-def make_plan(package: Path, manifests: Mapping[str, Manifest], remote: Remote) -> Plan:
+def make_plan(package: Path, manifests: Mapping[str, Manifest], there: Published) -> Plan:
     """Compare what is to be published with what is on the Hub, by checksums.
 
     `manifests` are those of the configs to publish. Nothing of other configs changes, and no file
     in these configs' folders that is not ours.
 
     Raises:
-        AvmitError: a config of that name on the Hub is not of avmit, or the card there is damaged.
+        AvmitError: a config or a file of that name on the Hub is not of avmit, what would stand
+            there does not go together, or the card there is damaged.
     """
-    _refuse_others(manifests, remote)
+    features = {name: read_features(package / name, m) for name, m in manifests.items()}
     files = files_to_publish(package, manifests)
-    plan = Plan(files=files, card_before=remote.card)
-    for path, file in files.items():
-        there = remote.files.get(path)
-        if there is None:
-            plan.new[path] = file.size
-        elif _same(file, there):
-            plan.unchanged[path] = file.size
-        else:
-            plan.changed[path] = file.size
-    for path, there in remote.files.items():
-        if path not in files and _is_ours(path, manifests, remote):
-            plan.deleted[path] = there.size
-    stored = {file.sha256 for file in remote.files.values() if file.sha256}
-    sent = [files[path] for path in (*plan.new, *plan.changed)]
+    _refuse_others(manifests, there)
+    states = {path: _state(file, there.files.get(path)) for path, file in files.items()}
+    deleted = {
+        path: there.files[path].size
+        for path in there.files
+        if path not in files
+        and path.split("/")[0] in manifests
+        and (path in there.named or _is_read(path.partition("/")[2]))
+    }
+    by_state = {
+        state: {path: files[path].size for path, its in states.items() if its == state}
+        for state in ("new", "changed", "unchanged")
+    }
+    stored = {file.sha256 for file in there.files.values() if file.sha256}
+    sent = [files[path] for path in (*by_state["new"], *by_state["changed"])]
     size = sum(file.size for file in sent if file.sha256 not in stored)
-    card = _merged_card(package, manifests, remote)
-    if card == remote.card:
-        plan.unchanged[CARD] = len(card.encode())
-        return replace(plan, bytes_to_send=size)
-    (plan.changed if CARD in remote.files else plan.new)[CARD] = len(card.encode())
-    return replace(plan, card=card, bytes_to_send=size + len(card.encode()))
+    card = _merged_card(package, manifests, features, there)
+    length = len(card.encode())
+    changes = card != there.card
+    state = _state_of_card(changes, CARD in there.files)
+    by_state[state] = {**by_state[state], CARD: length}
+    return Plan(
+        **by_state,
+        deleted=deleted,
+        files=files,
+        card=card if changes else None,
+        card_before=there.card,
+        bytes_to_send=size + (length if changes else 0),
+    )
 
 
-def _refuse_others(manifests: Mapping[str, Manifest], remote: Remote) -> None:
-    named = {entry["config_name"] for entry in by_config(read_yaml(remote.card).get("configs"))}
+def _state(file: LocalFile, there: RemoteFile | None) -> str:
+    if there is None:
+        return "new"
+    return "unchanged" if _same(file, there) else "changed"
+
+
+def _state_of_card(changes: bool, is_there: bool) -> str:
+    if not changes:
+        return "unchanged"
+    return "changed" if is_there else "new"
+
+
+def _is_read(name: str) -> bool:
+    return _READ_AS_DATA.fullmatch(name) is not None or name in (MISSING, BAD, BAD_VIDEOS)
+
+
+def _refuse_others(manifests: Mapping[str, Manifest], there: Published) -> None:
+    named = {entry["config_name"] for entry in by_config(read_yaml(there.card).get("configs"))}
     for config in manifests:
-        there = config in named or any(path.startswith(f"{config}/") for path in remote.files)
-        if there and f"{config}/{MANIFEST}" not in remote.files:
+        taken = config in named or any(path.startswith(f"{config}/") for path in there.files)
+        if taken and f"{config}/{MANIFEST}" not in there.files:
             raise AvmitError(
                 f"the config '{config}' on the Hub was not made by avmit (it has no {MANIFEST}): "
                 "give yours another name, or delete that one there first"
@@ -111,33 +138,23 @@ def _refuse_others(manifests: Mapping[str, Manifest], remote: Remote) -> None:
 def _same(file: LocalFile, there: RemoteFile) -> bool:
     if file.size != there.size:
         return False
-    if there.sha256:
-        return there.sha256 == (file.sha256 or sha256_of(file.path))
-    content = file.path.read_bytes()
-    return there.blob == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if there.sha256 and file.sha256:
+        return there.sha256 == file.sha256
+    return there.holds(file.path.read_bytes())
 
 
-def _is_ours(path: str, manifests: Mapping[str, Manifest], remote: Remote) -> bool:
-    """Tell whether a file on the Hub belongs to a config that is published anew."""
-    config, _, name = path.partition("/")
-    if config not in manifests:
-        return False
-    before = remote.manifests.get(config)
-    shards = [shard.file for split in before.splits.values() for shard in split] if before else []
-    return name in (*shards, MISSING, BAD, BAD_VIDEOS) or _READ_AS_DATA.fullmatch(name) is not None
-
-
-def _merged_card(package: Path, manifests: Mapping[str, Manifest], remote: Remote) -> str:
+def _merged_card(
+    package: Path,
+    manifests: Mapping[str, Manifest],
+    features: Mapping[str, Features],
+    there: Published,
+) -> str:
     """Return the card of all of avmit's configs, merged into that on the Hub, or the local one."""
-    known = {**remote.manifests, **manifests}
+    known = {**there.manifests, **manifests}
     known = dict(sorted(known.items(), key=lambda item: (bool(item[1].dims), item[0])))
-    features = {
-        name: read_features(package / name, m) if name in manifests else remote.features[name]
-        for name, m in known.items()
-    }
-    new = render_card(known, features)
-    if CARD in remote.files:
-        return merge_cards(remote.card, new, f"{CARD} on the Hub")
+    new = render_card(known, {name: {**there.features, **features}[name] for name in known})
+    if CARD in there.files:
+        return merge_cards(there.card, new, f"{CARD} on the Hub")
     path = package / CARD
     local = read_card(path)
     listed = read_yaml(local, str(path))

@@ -1,116 +1,200 @@
-"""What a dataset on the Hub holds at one commit, read without its shards."""
+"""A dataset on the Hub at one commit: its files by name, read and checked byte for byte."""
 
-import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
 
-from datasets import Features
-from datasets.info import DatasetInfosDict
-from huggingface_hub import DatasetCardData, HfApi
-from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.utils.sha import git_hash
 
 from avmit import AvmitError
-from conversion.card.head import read_yaml
-from conversion.card.readme import LONGEST, read_card
-from conversion.card.readme import NAME as CARD
-from conversion.hub_errors import Tell, patient
-from conversion.package.manifest import NAME as MANIFEST
-from conversion.package.manifest import Manifest, read_manifests
+from conversion.hub_client import BrokenAnswer, Tell, fetch
+from conversion.hub_retry import Retry
+from conversion.wording import printable, some
+
+RANGE = 16 * 1024 * 1024
+"""How many bytes are asked for at a time: what is lost when a run is killed."""
+LONGEST_TEXT = 64 * 1024 * 1024
+"""The bytes of the longest file that is read as text."""
+
+_LONGEST_LIST = 256 * 1024 * 1024
+_TRIES = 6
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file on the Hub: `sha256` is that of an LFS file, `blob` git's id of any other."""
+    """A file: its size in bytes, `sha256` that of an LFS file, `blob` git's id of any other."""
 
     size: int
     sha256: str | None
     blob: str
 
+    def holds(self, content: bytes) -> bool:
+        """Tell whether it is the file's content."""
+        if len(content) != self.size:
+            return False
+        if self.sha256:
+            return hashlib.sha256(content).hexdigest() == self.sha256
+        return git_hash(content) == self.blob
+
 
 @dataclass(frozen=True)
-class Remote:
-    """A dataset at `commit`; one that is not there has none, and a new `branch` has yet to be made.
+class Repository:
+    """A dataset at `commit`, the full hash; `files` are by path, those of odd names left out."""
 
-    `manifests` and `features` are those of the configs that avmit made.
-    """
+    repo_id: str
+    commit: str
+    private: bool
+    files: Mapping[str, RemoteFile]
+    retry: Retry
 
-    commit: str | None = None
-    private: bool = False
-    new_branch: bool = False
-    files: dict[str, RemoteFile] = field(default_factory=dict)
-    card: str = ""
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    features: dict[str, Features] = field(default_factory=dict)
+    def read(self, path: str) -> bytes:
+        """Return a small file's content, which is what the commit has under that name.
+
+        Raises:
+            AvmitError: it is no small file.
+            BrokenAnswer: other bytes came, each time.
+        """
+        file = self.files[path]
+        if file.size > LONGEST_TEXT:
+            raise AvmitError(
+                f"{path} in '{self.repo_id}' has {file.size:,} bytes, too many for text: "
+                "ask its owner to push it again"
+            )
+        return self.retry(partial(self._whole, path, file))
+
+    def _whole(self, path: str, file: RemoteFile) -> bytes:
+        content = fetch(self._url(path), file.size).content
+        if not file.holds(content):
+            raise BrokenAnswer(f"{path} came with other bytes than the Hub lists")
+        return content
+
+    def pieces(self, path: str, start: int = 0) -> Iterator[bytes]:
+        """Yield a file's content from byte `start` on, in pieces of RANGE; its hash is not checked.
+
+        Raises:
+            BrokenAnswer: what came is not those bytes of a file, each time.
+        """
+        size = self.files[path].size
+        longer = replace(self.retry, attempts=max(self.retry.attempts, _TRIES))
+        while start < size:
+            stop = min(start + RANGE, size)
+            bring = partial(self._range, path, start, stop, size)
+            yield longer(bring, doing=f"fetching {path}")
+            start = stop
+
+    def _range(self, path: str, start: int, stop: int, size: int) -> bytes:
+        answer = fetch(self._url(path), stop - start, {"Range": f"bytes={start}-{stop - 1}"})
+        whole = answer.status == 200 and stop - start == size
+        wanted = f"bytes {start}-{stop - 1}/"
+        part = answer.status == 206 and answer.headers.get("content-range", "").startswith(wanted)
+        if not (whole or part) or len(answer.content) != stop - start:
+            raise BrokenAnswer(f"not bytes {start:,} to {stop:,} of {path}")
+        return answer.content
+
+    def _url(self, path: str) -> str:
+        return hf_hub_url(self.repo_id, path, repo_type="dataset", revision=self.commit)
 
 
-def read_remote(api: HfApi, repo_id: str, revision: str | None, tell: Tell) -> Remote:
-    """Read a dataset at the tip of a branch or pull request; main for a branch that is not there.
+def open_repository(repo_id: str, revision: str | None, retry: Retry) -> Repository:
+    """Find the commit that `revision` is now, by default that of main, and list its files.
+
+    What the Hub names otherwise than a file in a folder can be named, such as `../x`, is left out,
+    and told.
 
     Raises:
-        AvmitError: the name is that of a model or a space, or there is no such pull request.
+        BrokenAnswer: the Hub's answers make no sense.
+        Exception: those of `huggingface_hub`, such as RepositoryNotFoundError.
     """
-    new_branch = False
-    try:
-        info = patient(lambda: api.dataset_info(repo_id, revision=revision), tell)
-    except RevisionNotFoundError:
-        if revision is None or revision.startswith("refs/"):
-            raise AvmitError(f"{repo_id} has no {revision}: name one that is there") from None
-        new_branch = True
-        info = patient(lambda: api.dataset_info(repo_id), tell)
-    except RepositoryNotFoundError:
-        for kind in ("model", "space"):
-            if patient(partial(api.repo_exists, repo_id, repo_type=kind), tell):
-                raise AvmitError(
-                    f"{repo_id} is a {kind}, not a dataset: choose another name, or make an empty "
-                    "dataset of that name on the Hub first"
-                ) from None
-        return Remote()
-    commit = str(info.sha)
-    entries = patient(
-        lambda: list(
-            api.list_repo_tree(repo_id, repo_type="dataset", recursive=True, revision=commit)
-        ),
-        tell,
-    )
-    files = {
-        entry.path: RemoteFile(entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
-        for entry in entries
-        if isinstance(entry, RepoFile)
-    }
-    if CARD in files and files[CARD].size > LONGEST:
-        raise AvmitError(
-            f"{CARD} on the Hub has {files[CARD].size:,} bytes, more than {LONGEST:,}: "
-            "mend or delete it there"
-        )
-    with tempfile.TemporaryDirectory(prefix="avmit-hub-") as folder:
-        small = [name for name in files if name == CARD or name.split("/")[1:] == [MANIFEST]]
-        for name in small:
-            fetch = partial(api.hf_hub_download, repo_id, name, repo_type="dataset")
-            patient(partial(fetch, revision=commit, local_dir=folder), tell)
-        card = read_card(Path(folder, CARD))
-        manifests = read_manifests(Path(folder))[0] if set(small) - {CARD} else {}
-    features = _features(card, manifests)
-    return Remote(
-        commit,
-        bool(info.private),
-        new_branch,
-        files,
-        card,
-        {name: manifests[name] for name in features},
-        features,
-    )
+    validate_repo_id(repo_id)
+    root = f"{constants.ENDPOINT}/api/datasets/{repo_id}"
+    where = f"{root}/revision/{quote(revision, safe='')}" if revision else root
+    commit, private, names = retry(partial(_info, where))
+    files = retry(partial(_tree, f"{root}/tree/{commit}?recursive=True&expand=False", names))
+    _tell_odd(sorted(path for path in files if not _is_plain(path)), repo_id, retry.tell)
+    plain = {path: file for path, file in files.items() if _is_plain(path)}
+    return Repository(repo_id, commit, private, plain, retry)
 
 
-def _features(card: str, configs: Iterable[str]) -> dict[str, Features]:
-    """Return the features that a card gives of configs; none where it makes no sense."""
-    content = read_yaml(card, f"{CARD} on the Hub")
+def _info(url: str) -> tuple[str, bool, set[str]]:
+    """Return the commit's hash, whether the dataset is private, and the names of its files."""
+    content = _json(fetch(url, _LONGEST_LIST).content)
+
+    def parse() -> tuple[str, bool, set[str]]:
+        commit, private = content["sha"], content["private"]
+        names = {str(sibling["rfilename"]) for sibling in content.get("siblings") or ()}
+        if not _COMMIT.fullmatch(commit) or not isinstance(private, bool):
+            raise ValueError("no commit's hash")
+        return commit, private, names
+
+    return _taken_apart(parse)
+
+
+def _tree(url: str, names: set[str]) -> dict[str, RemoteFile]:
+    """Return all files; `names` are those that must be among them."""
+    files: dict[str, RemoteFile] = {}
+    cursor: str | None = ""
+    seen = {cursor}
+    while cursor is not None:
+        page = fetch(f"{url}&cursor={cursor}" if cursor else url, _LONGEST_LIST)
+        entries = _json(page.content)
+        files.update(_taken_apart(partial(_files, entries)))
+        cursor = page.cursor
+        if cursor in seen:
+            raise BrokenAnswer("the list of files has no end")
+        seen.add(cursor)
+    lacking = names - files.keys()
+    if lacking:
+        raise BrokenAnswer(f"the list of files lacks {min(lacking)}")
+    return files
+
+
+def _files(entries: Any) -> dict[str, RemoteFile]:
+    if not isinstance(entries, list):
+        raise TypeError("no list of files")
+    return {entry["path"]: _file(entry) for entry in entries if entry["type"] == "file"}
+
+
+def _file(entry: Any) -> RemoteFile:
+    size, blob, lfs = entry["size"], entry["oid"], entry.get("lfs")
+    sha256 = lfs["oid"] if lfs else None
+    if not isinstance(entry["path"], str) or type(size) is not int or size < 0:
+        raise ValueError("a file without name and size")
+    if not _COMMIT.fullmatch(blob) or (lfs and not _SHA256.fullmatch(lfs["oid"])):
+        raise ValueError("a file without its hash")
+    return RemoteFile(size, sha256, blob)
+
+
+def _json(content: bytes) -> Any:
     try:
-        infos = DatasetInfosDict.from_dataset_card_data(DatasetCardData(**content))
-    except Exception:  # a card of any shape: nothing in it is promised
-        return {}
-    return {
-        name: infos[name].features for name in configs if name in infos and infos[name].features
-    }
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise BrokenAnswer(f"no JSON but {content[:40]!r}") from None
+
+
+def _taken_apart(parse: Callable[[], T]) -> T:
+    """Return what `parse` makes of JSON of any shape."""
+    try:
+        return parse()
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise BrokenAnswer(f"JSON of another shape: {error}") from None
+
+
+def _is_plain(path: str) -> bool:
+    parts = path.split("/")
+    return not {"", ".", ".."} & set(parts) and "\\" not in path and printable(path) == path
+
+
+def _tell_odd(names: list[str], repo_id: str, tell: Tell) -> None:
+    if names:
+        tell(f"left out, as no file can be called so: {some(names)} in {repo_id}")

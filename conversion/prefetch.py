@@ -3,15 +3,19 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avmit import AvmitError
+from conversion import hub_retry
 from conversion.card.head import keep_configs
 from conversion.card.readme import NAME as CARD
 from conversion.card.readme import write_card
 from conversion.card.render import render_card
+from conversion.hub_errors import explained
+from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact
@@ -19,6 +23,8 @@ from conversion.package.workspace import Workspace, workspace
 from conversion.remote_package import RemotePackage, open_remote
 from conversion.whole import open_to_append
 from conversion.wording import format_bytes
+
+_ATTEMPTS = 4  # to bring a shard whole
 
 Progress = Callable[[int, int], None]
 """Told of (bytes that came since the last call, bytes to come in all)."""
@@ -65,7 +71,17 @@ def prefetch(
         AvmitError: the Hub cannot be reached or has no such package, the package is malformed, a
             shard is not what its manifest says, or `out` is in use, full or not writable.
     """
-    remote = open_remote(repo_id, revision, say)
+    with explained(repo_id, revision):
+        return _prefetch(open_remote(repo_id, revision, say), out, configs, progress, say)
+
+
+def _prefetch(
+    remote: RemotePackage,
+    out: Path,
+    configs: Sequence[str] | None,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> tuple[str, list[Prefetched]]:
     manifests = remote.manifests(configs)
     card = remote.card()
     done = []
@@ -77,7 +93,7 @@ def prefetch(
             _check_space(out, missing)
             progress(0, missing)
             for config in coming:
-                done.append(_bring(remote, config, lambda size: progress(size, missing)))
+                done.append(_bring(remote, config, lambda size: progress(size, missing), say))
                 _write_card(remote, card, out, last=len(done) == len(coming), say=say)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -85,7 +101,7 @@ def prefetch(
                 f"the disk of {out} is full: make room and run again, it goes on where it stopped"
             ) from None
         raise
-    return remote.commit, done
+    return remote.repository.commit, done
 
 
 def _look(manifest: Manifest, space: Workspace) -> _Config:
@@ -118,7 +134,12 @@ def _check_space(out: Path, missing: int) -> None:
         )
 
 
-def _bring(remote: RemotePackage, config: _Config, came: Callable[[int], None]) -> Prefetched:
+def _bring(
+    remote: RemotePackage,
+    config: _Config,
+    came: Callable[[int], None],
+    say: Callable[[str], None],
+) -> Prefetched:
     """Fetch what is missing of a config, and let the config be seen."""
     manifest, staging = config.manifest, config.staging
     received = 0
@@ -130,7 +151,7 @@ def _bring(remote: RemotePackage, config: _Config, came: Callable[[int], None]) 
 
     lists = remote.lists(manifest)
     for shard in config.wanted:
-        _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count)
+        _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count, say)
     try:
         features = read_features(staging.folder, manifest)
         render_card({manifest.config: manifest}, {manifest.config: features})
@@ -169,22 +190,34 @@ def _part(staging: Staging, shard: Shard) -> Path:
 
 
 def _fetch(
-    remote: RemotePackage, path: str, shard: Shard, staging: Staging, came: Callable[[int], None]
+    remote: RemotePackage,
+    path: str,
+    shard: Shard,
+    staging: Staging,
+    came: Callable[[int], None],
+    say: Callable[[str], None],
 ) -> None:
     """Bring a shard to where it is staged, going on with what is there of it."""
     part = _part(staging, shard)
+    if part.exists() and part.stat().st_size > shard.bytes:
+        part.unlink()
     begun = part.exists() and part.stat().st_size > 0
-    if begun and part.stat().st_size > shard.bytes:
+    for attempt in range(_ATTEMPTS):
+        _append(part, remote.pieces(path, part.stat().st_size if part.exists() else 0), came)
+        if is_intact(part, shard):
+            part.replace(staging.shard(shard.file))
+            return
+        # What an earlier run left may have been damaged on the disk, what came, on the way.
         part.unlink()
-    _append(part, remote.pieces(path, part.stat().st_size if part.exists() else 0), came)
-    if begun and not is_intact(part, shard):
-        # What an earlier run left may have been damaged on the disk: once more from the beginning.
-        part.unlink()
-        _append(part, remote.pieces(path), came)
-    if not is_intact(part, shard):
-        part.unlink()
-        raise remote.wrong(path)
-    part.replace(staging.shard(shard.file))
+        if not begun and attempt < _ATTEMPTS - 1:
+            wait = hub_retry.FIRST_WAIT * 2**attempt
+            say(f"{path} came with other bytes than its {MANIFEST} says: again in {wait:g} s")
+            time.sleep(wait)
+        begun = False
+    raise AvmitError(
+        f"{remote.name(path)} came with other bytes than its {MANIFEST} says, {_ATTEMPTS} times: "
+        "nothing of it is kept; run the same again later, or ask its owner to push it again"
+    )
 
 
 def _append(part: Path, pieces: Iterator[bytes], came: Callable[[int], None]) -> None:

@@ -1,10 +1,8 @@
 """The command `avmit prefetch`."""
 
-import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +35,7 @@ def prefetch(
     start = time.monotonic()
     columns = (progress.DownloadColumn(), progress.TransferSpeedColumn())
     try:
-        with _library_speaks(), progress_bar("fetching", *columns) as advance:
+        with progress_bar("fetching", *columns) as advance:
             commit, done = prefetching.prefetch(repo_id, out, config, revision, advance, _tell)
     except AvmitError as error:
         raise AvmitError(printable(str(error))) from None
@@ -67,16 +65,3 @@ def _summary(done: Sequence[prefetching.Prefetched]) -> str:
 
 def _shards(count: int) -> str:
     return f"{count} shard" if count == 1 else f"{count} shards"
-
-
-@contextmanager
-def _library_speaks() -> Iterator[None]:
-    """Print what `huggingface_hub` says of retries and waits as lines of this command."""
-    logger = logging.getLogger("huggingface_hub")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("avmit: %(message)s"))
-    before, logger.handlers = logger.handlers, [handler]
-    try:
-        yield
-    finally:
-        logger.handlers = before

@@ -39,6 +39,7 @@ from hub_server import HubServer  # noqa: E402
 from zenodo_server import ZenodoServer  # noqa: E402
 
 import avmit_cli  # noqa: E402
+from conversion import hub_retry  # noqa: E402
 from conversion.convert.build import Options, convert  # noqa: E402
 from conversion.release.generate import generate_release  # noqa: E402
 
@@ -125,6 +126,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_HUB_OFFLINE")  # of processes that a test starts
     monkeypatch.setenv("HF_TOKEN", "hf_annwrites")
+    monkeypatch.setattr(hub_retry, "FIRST_WAIT", 0.02)
     with HubServer(port=HUB_PORT) as server:
         yield server
 

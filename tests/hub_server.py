@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -37,6 +37,7 @@ class Fault:
     cut_after: int | None = None  # bytes of the request's body are read, then it ends
     lose_answer: bool = False  # it is done, and the connection ends without a word
     bytes_per_second: float | None = None  # of the answer's body
+    change: Callable[[bytes], bytes] | None = None  # of the answer's body, on its way
     before: Callable[[], object] | None = None  # is called, then all goes on as usual
 
 
@@ -52,6 +53,7 @@ class HubServer(Hub):
     bandwidth: float | None = None
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    chance: Callable[[Request], Fault | None] = lambda request: None  # asked after `faults`
 
     def __enter__(self) -> "HubServer":
         owner = self
@@ -100,7 +102,7 @@ class HubServer(Hub):
                 if not fault.times:
                     self.faults.remove(fault)
                 return fault
-        return None
+        return self.chance(request)
 
     def wait(self, size: int, bytes_per_second: float | None = None) -> None:
         """Take the time that so many bytes need."""
@@ -168,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.lose_answer:
             self.close_connection = True
             return
+        if fault.change:
+            whole = reply.body if reply.read is None else reply.read(0, reply.length or 0)
+            reply = replace(reply, body=fault.change(whole), length=None, read=None)
         self._send(request, reply, fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle

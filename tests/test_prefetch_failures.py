@@ -20,7 +20,7 @@ from hub_server import Fault, HubServer
 from prefetching import CONFIG, FIRST, REPO, contents, edit_manifest, stored
 
 import avmit
-from conversion import remote_package
+from conversion import hub_remote, hub_retry
 from conversion.package.workspace import workspace
 from conversion.prefetch import prefetch
 
@@ -61,7 +61,7 @@ def test_what_came_is_gone_on_with(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote_package, "RANGE", 50_000)
+    monkeypatch.setattr(hub_remote, "RANGE", 50_000)
     filled.faults = [Fault("^/storage/", skip=7, times=99, status=404)]
     ran = run("prefetch", REPO, "--config", CONFIG)
     assert (ran.code, ran.out) == (1, "")
@@ -84,7 +84,7 @@ def test_damaged_unfinished_work_is_begun_again(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote_package, "RANGE", 50_000)
+    monkeypatch.setattr(hub_remote, "RANGE", 50_000)
     filled.faults = [Fault("^/storage/", skip=2, times=99, status=404)]
     assert run("prefetch", REPO, "--config", CONFIG).code == 1
     (part,) = tmp_path.glob("avmit/.avmit-work/*/.*.part")
@@ -134,9 +134,12 @@ def test_a_wrong_shard_is_named_and_nothing_of_it_stays(
     filled.blobs[file.sha256] = b"x" * file.size  # what the tree says is right, what comes is not
     ran = run("prefetch", REPO)
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == (
-        f"avmit: {FIRST} in '{REPO}' is not what its manifest.json says (another size or SHA-256): "
-        f"nothing of it is kept; {ASK}\n"
+    *waits, error = ran.err.splitlines()
+    said = f"avmit: {FIRST} came with other bytes than its manifest.json says: again in"
+    assert waits == [f"{said} {wait} s" for wait in (0.02, 0.04, 0.08)]
+    assert error == (
+        f"avmit: {FIRST} in '{REPO}' came with other bytes than its manifest.json says, 4 times: "
+        f"nothing of it is kept; run the same again later, or {ASK}"
     )
     after = contents(out)
     assert before.pop("README.md") != after.pop("README.md")  # it tells of no config that is away
@@ -213,7 +216,11 @@ def test_what_is_no_manifest_at_all(
 def test_names_cannot_command_the_terminal(filled: HubServer, run: Run) -> None:
     filled.put(REPO, {"\x1b]0;x\x07/manifest.json": b"{}"})
     ran = run("prefetch", REPO, "--config", "mine")
-    assert r"there are: \x1b]0;x\x07, ratings" in ran.err
+    left_out, error = ran.err.splitlines()
+    assert left_out == (
+        r"avmit: left out, as no file can be called so: \x1b]0;x\x07/manifest.json in ann/avmit"
+    )
+    assert error.endswith("there are: ratings, raw_ratings, test_set, vggish_vgg16")
     assert "\x1b" not in ran.err
 
 
@@ -246,14 +253,14 @@ def test_a_shard_that_is_no_arrow(filled: HubServer, tmp_path: Path, run: Run) -
 
 
 NOT_THERE = (
-    "there is no dataset repository '{}' on the Hub, or it is private: check the name, or log in "
+    "there is no dataset '{}' on the Hub, or it is private: check the name, or log in "
     "with `hf auth login` and {}"
 )
 ERRORS = [
     (["ann/none"], "hf_annreads", NOT_THERE.format("ann/none", "one that may read it")),
     (["ann/secret"], "hf_bobwrites", NOT_THERE.format("ann/secret", "one that may read it")),
     (["ann/secret"], None, NOT_THERE.format("ann/secret", "a token")),
-    ([REPO], "hf_unknown", "the Hub does not know the token: log in again with `hf auth login`"),
+    ([REPO], "hf_unknown", "the Hub does not accept the token: log in again with `hf auth login`"),
     (
         [REPO, "--revision", "v9"],
         None,
@@ -274,7 +281,7 @@ ERRORS = [
     (
         ["a b/c"],
         None,
-        "'a b/c' is not the name of a repository on the Hub: write user/name",
+        "'a b/c' is not the name of a dataset on the Hub: write user/name, such as ann/avmit",
     ),
 ]
 
@@ -303,14 +310,17 @@ def test_one_clear_line(
 def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub_retry, "FIRST_WAIT", 0.02)
     said: list[str] = []
     with pytest.raises(avmit.AvmitError) as raised:
         prefetch(REPO, tmp_path / "avmit", say=said.append)
-    assert str(raised.value).startswith("the Hub cannot be reached (")
+    assert str(raised.value).startswith(f"cannot reach {huggingface_hub.constants.ENDPOINT} (")
     assert str(raised.value).endswith(
-        "): check the network and run again, it goes on where it stopped"
+        "): check the network, run the same again, it goes on where it stopped"
     )
-    assert said == [f"the Hub cannot be reached: trying again in {wait} s" for wait in (1, 2, 4)]
+    assert said == [
+        f"the Hub cannot be reached: trying again in {wait} s" for wait in (0.02, 0.04, 0.08)
+    ]
     assert not (tmp_path / "avmit").exists()
 
 

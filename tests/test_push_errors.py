@@ -63,7 +63,7 @@ def test_without_a_token(
 @pytest.mark.parametrize(
     ("token", "told"),
     [
-        ("hf_unknowntoken", "the Hub does not accept the token: log in with `hf auth login`"),
+        ("hf_unknowntoken", "the Hub does not accept the token: log in again with `hf auth login`"),
         (
             "hf_annreads",
             "the token of ann may only read: make one with write access at {url}/settings/tokens, "
@@ -128,7 +128,7 @@ def test_a_request_on_what_is_not_there(hub: HubServer, small: Path, run: Run) -
     )
     hub.create(REPO)
     assert refused(run, small, REPO, "--revision", "refs/pr/7") == (
-        "ann/avmit has no refs/pr/7: name one that is there"
+        "'ann/avmit' has no revision 'refs/pr/7': name a branch, a tag or a commit"
     )
 
 
@@ -236,7 +236,7 @@ def test_a_wait_that_is_too_long_is_left_to_the_user(hub: HubServer, small: Path
     hub.faults = [Fault("/api/whoami-v2", status=429, headers={"Retry-After": "3600"})]
     assert refused(run, small, REPO) == (
         "the Hub limits how often it may be asked: wait 3600 s, "
-        "run the same again then: what was sent is kept"
+        "run the same again, it goes on where it stopped"
     )
 
 
@@ -245,7 +245,7 @@ def test_a_hub_that_goes_on_failing(hub: HubServer, small: Path, run: Run) -> No
     hub.faults = [Fault("/commit/", status=500, times=99)]
     assert refused(run, small, REPO) == (
         "the Hub fails (500, Internal Error - We are working hard to fix this.): wait a while, "
-        "run the same again then: what was sent is kept"
+        "run the same again, it goes on where it stopped"
     )
     assert len(hub.dataset(REPO).commits) == 1
 
@@ -308,7 +308,9 @@ def test_no_network(hub: HubServer, small: Path, run: Run) -> None:
     try:
         told = refused(run, small, REPO)
         assert told.startswith(f"cannot reach {hub.url} (")
-        assert told.endswith("): check the network, run the same again then: what was sent is kept")
+        assert told.endswith(
+            "): check the network, run the same again, it goes on where it stopped"
+        )
     finally:
         hub.__enter__()
 
@@ -321,7 +323,7 @@ def test_offline(hub: HubServer, small: Path) -> None:
         text=True,
     )
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "avmit: HF_HUB_OFFLINE is set: unset it to publish\n"
+    assert ran.stderr == "avmit: HF_HUB_OFFLINE is set: unset it where there is a network\n"
     assert not hub.requests
 
 
