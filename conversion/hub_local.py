@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
-from conversion.package.manifest import MISSING, Manifest, read_manifests
+from conversion.package.manifest import MISSING, Manifest, mixed_formats, read_manifests
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.reader import read_schema
 from conversion.package.schema import schema_problem
@@ -46,6 +46,9 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
         raise AvmitError(
             f"{package} is not fit to be published ({some(found)}): see `avmit verify {package}`"
         )
+    mixture = mixed_formats(chosen)
+    if mixture:
+        raise AvmitError(f"{package} has {mixture}")
     return chosen
 
 

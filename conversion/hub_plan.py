@@ -15,6 +15,7 @@ from conversion.card.readme import NAME as CARD
 from conversion.card.readme import read_card
 from conversion.card.render import render_card
 from conversion.hub_local import LocalFile, files_to_publish
+from conversion.hub_neighbours import refuse_mixed, refuse_other_labels
 from conversion.hub_published import Published
 from conversion.hub_remote import RemoteFile
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest
@@ -78,13 +79,13 @@ def make_plan(package: Path, manifests: Mapping[str, Manifest], there: Published
     features = {name: read_features(package / name, m) for name, m in manifests.items()}
     files = files_to_publish(package, manifests)
     _refuse_others(manifests, there)
+    _refuse_mixture(package, manifests, features, there)
     states = {path: _state(file, there.files.get(path)) for path, file in files.items()}
+    _refuse_in_the_way(states, manifests, there)
     deleted = {
         path: there.files[path].size
         for path in there.files
-        if path not in files
-        and path.split("/")[0] in manifests
-        and (path in there.named or _is_read(path.partition("/")[2]))
+        if path not in files and path in there.named and path.split("/")[0] in manifests
     }
     by_state = {
         state: {path: files[path].size for path, its in states.items() if its == state}
@@ -118,6 +119,36 @@ def _state_of_card(changes: bool, is_there: bool) -> str:
     if not changes:
         return "unchanged"
     return "changed" if is_there else "new"
+
+
+def _refuse_mixture(
+    package: Path,
+    manifests: Mapping[str, Manifest],
+    features: Mapping[str, Features],
+    there: Published,
+) -> None:
+    card = there.card if CARD in there.files else read_card(package / CARD)
+    refuse_mixed(manifests, there, card)
+    refuse_other_labels(features, there)
+
+
+def _refuse_in_the_way(
+    states: Mapping[str, str], manifests: Mapping[str, Manifest], there: Published
+) -> None:
+    """Refuse to replace, or to leave where it would be read, a file that avmit did not put there.
+
+    Raises:
+        AvmitError: there is one.
+    """
+    for path in there.files:
+        config, _, name = path.partition("/")
+        if config in manifests and path not in there.named and _is_read(name):
+            if states.get(path) == "unchanged":
+                continue
+            raise AvmitError(
+                f"{path} on the Hub is in the way, and not of avmit, as the {MANIFEST} there does "
+                "not name it: delete or rename it there first"
+            )
 
 
 def _is_read(name: str) -> bool:

@@ -101,12 +101,12 @@ def test_a_config_is_added_beside_what_others_have_there(
     run("push", package, REPO)
     card = hub.dataset(REPO).text("README.md")
     theirs = card.replace("license: other\n", "license: cc0-1.0 # agreed\nextra_key: [1,  2]\n")
-    entry = "configs:\n- config_name: theirs\n  data_files: notes/*.csv\n"
+    entry = "configs:\n- config_name: theirs\n  data_files: notes/*.arrow\n"
     theirs = theirs.replace("configs:\n", entry, 1)
     theirs = theirs.replace(
         "<!-- avmit:begin load -->", "Mind the gap.\n\n<!-- avmit:begin load -->"
     )
-    others = {"README.md": theirs.encode(), "notes/a.csv": b"x\n1\n", "ratings/notes.md": b"note"}
+    others = {"README.md": theirs.encode(), "notes/a.arrow": b"x\n1\n", "ratings/notes.md": b"note"}
     before = contents(hub.put(REPO, others))
     hub.reset_counts()
     ran = run("push", extended, REPO)
@@ -129,7 +129,7 @@ def test_a_config_is_added_beside_what_others_have_there(
     content = read_yaml(merged)
     configs = {entry["config_name"]: entry for entry in content["configs"]}
     assert set(configs) == {"theirs", *CONFIGS, "mine"}
-    assert configs["theirs"] == {"config_name": "theirs", "data_files": "notes/*.csv"}
+    assert configs["theirs"] == {"config_name": "theirs", "data_files": "notes/*.arrow"}
     assert [name for name, entry in configs.items() if "default" in entry] == ["ratings"]
     infos = {entry["config_name"]: entry for entry in content["dataset_info"]}
     former = {entry["config_name"]: entry for entry in read_yaml(card)["dataset_info"]}
@@ -146,7 +146,7 @@ def test_a_replaced_config_loses_its_old_shards_in_the_same_commit(
     many = [p.name for split in ("train", "test") for p in shards(copy, "vggish_vgg16", split)]
     assert len(many) > 4
     run("push", copy, REPO)
-    hub.put(REPO, {"vggish_vgg16/notes.md": b"theirs", "vggish_vgg16/bad_records.csv": b"old"})
+    hub.put(REPO, {"vggish_vgg16/notes.md": b"theirs"})
     commits = len(hub.dataset(REPO).commits)
     convert(release, copy, Options(configs=["vggish_vgg16"], workers=1))
     ran = run("push", copy, REPO)
@@ -156,7 +156,7 @@ def test_a_replaced_config_loses_its_old_shards_in_the_same_commit(
     assert after.pop("vggish_vgg16/notes.md") == b"theirs"
     assert after == visible(copy)
     deleted = re.findall(r"^  deleted   (\S+) \(", ran.out, re.MULTILINE)
-    assert deleted == sorted(f"vggish_vgg16/{name}" for name in [*many, "bad_records.csv"])
+    assert deleted == sorted(f"vggish_vgg16/{name}" for name in many)
 
 
 def test_one_config_alone(hub: HubServer, package: Path, run: Run) -> None:
