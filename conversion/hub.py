@@ -22,12 +22,13 @@ import avmit
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
 from conversion.hub_client import BrokenAnswer, Tell
-from conversion.hub_errors import explained
+from conversion.hub_errors import HubUnreachable, explained
 from conversion.hub_local import files_to_publish, left_out, publishable
 from conversion.hub_plan import Plan, make_plan
 from conversion.hub_published import Published, read_published
 from conversion.hub_retry import Retry, is_network, status_of
 from conversion.package.manifest import Manifest
+from conversion.wording import format_bytes
 
 _ATTEMPTS = 5
 _NAME = r"[A-Za-z0-9](?:[\w.-]*\w)?"
@@ -48,9 +49,9 @@ class Options:
 def push(package: Path, repo_id: str, options: Options, tell: Tell) -> str | None:
     """Bring the dataset `repo_id` up to date with a package; return the commit's or request's URL.
 
-    Returns None where nothing is to be committed, or `dry_run` is set. `tell` gets the plan, and
-    each wait, line by line. All of it is one commit on the one that was read; if somebody else
-    commits meanwhile, it is read and merged again.
+    Returns None where nothing is to be committed, or `dry_run` is set: then the Hub need not be
+    reached. `tell` gets the plan, and each wait, line by line. All of it is one commit on the one
+    that was read; if somebody else commits meanwhile, it is read and merged again.
 
     Raises:
         AvmitError: the package is not fit, or the Hub is not reached or refuses; nothing is then
@@ -63,8 +64,26 @@ def push(package: Path, repo_id: str, options: Options, tell: Tell) -> str | Non
     if others:
         tell(f"left out, as no manifest names it: {', '.join(others)}")
     target = _Target(repo_id, options, tell)
-    with explained(repo_id, options.revision, writing=True, create_pr=options.create_pr):
-        return target.update(package, manifests)
+    try:
+        with explained(repo_id, options.revision, writing=True, create_pr=options.create_pr):
+            return target.update(package, manifests)
+    except HubUnreachable as error:
+        if not options.dry_run:
+            raise
+        _tell_without_hub(package, repo_id, manifests, error.why, tell)
+        return None
+
+
+def _tell_without_hub(
+    package: Path, repo_id: str, manifests: Mapping[str, Manifest], why: str, tell: Tell
+) -> None:
+    """Say what would be published, as far as that is known without the Hub."""
+    plan = make_plan(package, manifests, Published())
+    count = f"all {len(plan.new)} files would be sent"
+    tell(f"{repo_id}: could not compare with the Hub ({why}): if nothing is there, {count}")
+    for path, size in plan.new.items():
+        tell(f"  to send   {path} ({format_bytes(size)})")
+    tell(f"to send: at most {format_bytes(plan.bytes_to_send)} in {len(plan.new)} files")
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class _Target:
 
     @property
     def retry(self) -> Retry:
-        return Retry(self.tell)
+        return Retry(self.tell, attempts=1) if self.options.dry_run else Retry(self.tell)
 
     def update(self, package: Path, manifests: Mapping[str, Manifest]) -> str | None:
         if constants.HF_HUB_OFFLINE:

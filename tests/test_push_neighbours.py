@@ -167,3 +167,32 @@ def test_a_config_with_a_colon_in_its_name_keeps_its_problem(
     line = refused(hub, run, "small", REPO, "--config", "a:b")
     assert line.startswith("small is not fit to be published (a:b: config is 'ratings', ")
     assert not hub.requests
+
+
+def test_a_dry_run_without_a_network(
+    hub: HubServer, package: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.__exit__(None, None, None)
+    try:
+        ran = run("push", package, REPO, "--dry-run")
+    finally:
+        hub.__enter__()
+    assert (ran.code, ran.err) == (0, "")
+    first, *files, last = ran.out.splitlines()
+    count = len(visible(package))
+    assert first.startswith(f"{REPO}: could not compare with the Hub (cannot reach {hub.url} (")
+    assert first.endswith(f"): if nothing is there, all {count} files would be sent")
+    named = {line.removeprefix("  to send   ").rsplit(" (", 1)[0] for line in files}
+    assert named == set(visible(package))
+    size = sum(len(content) for content in visible(package).values())
+    assert last == f"to send: at most {size / 10**6:.3g} MB in {count} files"
+    assert "trying again" not in ran.out
+
+
+def test_a_dry_run_while_the_hub_is_switched_off(package: Path, run: Run) -> None:
+    ran = run("push", package, REPO, "--dry-run", "--config", "ratings")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(
+        f"{REPO}: could not compare with the Hub (HF_HUB_OFFLINE is set): if nothing is there, "
+        "all 3 files would be sent\n"
+    )
