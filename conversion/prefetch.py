@@ -17,12 +17,13 @@ from conversion.card.render import render_card
 from conversion.hub_errors import explained
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
+from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact
 from conversion.package.workspace import Workspace, workspace
 from conversion.remote_package import RemotePackage, open_remote
 from conversion.whole import open_to_append
-from conversion.wording import format_bytes
+from conversion.wording import first_line, format_bytes
 
 _ATTEMPTS = 4  # to bring a shard whole
 
@@ -152,6 +153,7 @@ def _bring(
     lists = remote.lists(manifest)
     for shard in config.wanted:
         _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count, say)
+    _check_batches(remote, config)
     try:
         features = read_features(staging.folder, manifest)
         render_card({manifest.config: manifest}, {manifest.config: features})
@@ -164,6 +166,32 @@ def _bring(
     changed = staging.publish()
     kept = sum(map(len, manifest.splits.values())) - len(config.wanted)
     return Prefetched(manifest, changed, kept, len(config.wanted), received)
+
+
+def _check_batches(remote: RemotePackage, config: _Config) -> None:
+    """Read what came once: a shard with the right SHA-256 may still be one that crashes readers.
+
+    Raises:
+        AvmitError: it is, or has another number of rows; it is deleted.
+    """
+    staging = config.staging
+    for shards in config.manifest.splits.values():
+        for shard in shards:
+            path, published = staging.shard(shard.file), staging.published / shard.file
+            if published.exists() and path.samefile(published):
+                continue
+            try:
+                rows = sum(batch.num_rows for batch in read_batches(path))
+                problem = "" if rows == shard.rows else f"it has {rows:,} rows, not {shard.rows:,}"
+            except AvmitError as error:
+                problem = first_line(error.__cause__ or error)
+            if problem:
+                path.unlink()
+                name = remote.name(f"{config.manifest.config}/{shard.file}")
+                raise AvmitError(
+                    f"{name} makes no sense ({problem}): nothing of it is kept; "
+                    "ask its owner to push it again"
+                )
 
 
 def _write_card(

@@ -14,6 +14,8 @@ from typing import Any
 
 import datasets
 import huggingface_hub.constants
+import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Run
 from hub_server import Fault, HubServer
@@ -21,7 +23,9 @@ from prefetching import CONFIG, FIRST, REPO, contents, edit_manifest, stored
 
 import avmit
 from conversion import hub_remote, hub_retry
+from conversion.convert.build import Options, convert
 from conversion.package.workspace import workspace
+from conversion.package.writer import Encoding
 from conversion.prefetch import prefetch
 
 ASK = "ask its owner to push it again"
@@ -245,11 +249,63 @@ def test_a_shard_that_is_no_arrow(filled: HubServer, tmp_path: Path, run: Run) -
     digest = hashlib.sha256(content).hexdigest()
     edit_manifest(filled, shard({"bytes": len(content), "sha256": digest}))
     ran = run("prefetch", REPO, "--config", CONFIG)
-    assert ran.err.startswith(
-        f"avmit: {CONFIG} in '{REPO}' has a manifest or shards that make no sense ("
-    )
+    assert ran.err.startswith(f"avmit: {FIRST} in '{REPO}' makes no sense (")
+    assert ran.err.endswith(f"): nothing of it is kept; {ASK}\n")
     assert ran.err.count("\n") == 1
     assert contents(tmp_path / "avmit") == {}
+
+
+@pytest.mark.parametrize("offset", [2**30, -1, 2**31 - 1, -(2**31)])
+def test_a_shard_that_would_crash_its_readers(
+    filled: HubServer, sharded_package: Path, tmp_path: Path, run: Run, offset: int
+) -> None:
+    """Its bytes are what the manifest says, and an end offset points out of its buffer."""
+    with pa.memory_map(str(sharded_package / FIRST)) as source:
+        table = pa.ipc.open_stream(source).read_all().combine_chunks()
+    names = table.column("filename").chunk(0)
+    _, offsets, data = names.buffers()
+    changed = np.frombuffer(offsets, np.int32)[: len(names) + 1].copy()
+    changed[5] = offset
+    hostile = pa.StringArray.from_buffers(len(names), pa.py_buffer(changed), data)
+    table = table.set_column(0, table.schema.field(0), hostile)
+    assert table.schema.names[0] == "filename"
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    content = sink.getvalue().to_pybytes()
+    filled.put(REPO, {FIRST: content})
+    digest = hashlib.sha256(content).hexdigest()
+    edit_manifest(filled, shard({"bytes": len(content), "sha256": digest}))
+    ran = run("prefetch", REPO, "--config", CONFIG)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"avmit: {FIRST} in '{REPO}' makes no sense (")
+    assert ran.err.endswith(f"): nothing of it is kept; {ASK}\n")
+    assert ran.err.count("\n") == 1
+    assert contents(tmp_path / "avmit") == {}
+    kept = [path.read_bytes() for path in tmp_path.glob("avmit/**/*") if path.is_file()]
+    assert content not in kept
+
+
+def test_a_shard_with_another_number_of_rows(filled: HubServer, tmp_path: Path, run: Run) -> None:
+    edit_manifest(filled, lambda manifest: manifest["splits"]["train"][0].update(rows=7))
+    ran = run("prefetch", REPO, "--config", CONFIG)
+    assert f"{FIRST} in '{REPO}' makes no sense (it has 16 rows, not 7): nothing" in ran.err
+    assert contents(tmp_path / "avmit") == {}
+
+
+def test_configs_of_two_formats_in_one_folder(
+    filled: HubServer, sharded_release: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "avmit"
+    parquet = Options(configs=["test_set"], encoding=Encoding("parquet"), workers=1)
+    convert(sharded_release, out, parquet)
+    before = contents(out)
+    filled.reset_counts()
+    ran = run("prefetch", REPO, "--config", "ratings")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("avmit: avmit would have configs of several formats (")
+    assert ran.err.count("\n") == 1
+    assert filled.of("^/storage/") == [] and contents(out) == before
 
 
 NOT_THERE = (
