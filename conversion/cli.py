@@ -27,11 +27,11 @@ COMMANDS = {
         "Write a config as the release publishes it: one gzip TFRecord per video, by label.",
     ),
     "push": Lazy(
-        "conversion.push_command:push",
+        "conversion.hub.command:push",
         "Publish a package on the Hugging Face Hub, or bring it up to date there, in one commit.",
     ),
     "prefetch": Lazy(
-        "conversion.prefetch_command:prefetch",
+        "conversion.hub.command:prefetch",
         "Bring a package from the Hub to a folder, for machines without internet.",
     ),
     "info": Lazy(

@@ -39,8 +39,8 @@ from hub_server import HubServer  # noqa: E402
 from zenodo_server import ZenodoServer  # noqa: E402
 
 import avmit_cli  # noqa: E402
-from conversion import hub_retry  # noqa: E402
 from conversion.convert.build import Options, convert  # noqa: E402
+from conversion.hub import retry as hub_retry  # noqa: E402
 from conversion.release.generate import generate_release  # noqa: E402
 
 hypothesis.settings.register_profile("avmit", deadline=None, database=None)

@@ -18,7 +18,7 @@ from avmit import AvmitError
 from conversion.card.readme import write_card
 from conversion.convert.build import Options, convert
 from conversion.convert.export import export
-from conversion.prefetch import prefetch
+from conversion.hub.prefetch import prefetch
 from conversion.release.generate import generate_release
 
 REPO = "ann/avmit"

@@ -13,8 +13,11 @@ from hub_server import Fault, HubServer
 from prefetching import contents
 from test_push import contents as committed
 
-from conversion import hub, hub_client, hub_published, hub_retry
 from conversion.convert.build import Options, convert
+from conversion.hub import client as hub_client
+from conversion.hub import published as hub_published
+from conversion.hub import push as hub
+from conversion.hub import retry as hub_retry
 
 REPO = "ann/avmit"
 AGAIN = "run the same again, it goes on where it stopped"

@@ -20,8 +20,9 @@ from hub_liar import Liar
 from hub_server import HubServer
 from prefetching import contents
 
-from conversion import hub_client, hub_retry
 from conversion.convert.build import Options, convert
+from conversion.hub import client as hub_client
+from conversion.hub import retry as hub_retry
 
 RUNS = int(os.environ.get("AVMIT_HUB_RUNS", "8"))
 COUNTS: Counter[str] = Counter()

@@ -22,11 +22,12 @@ from hub_server import Fault, HubServer
 from prefetching import CONFIG, FIRST, REPO, contents, edit_manifest, stored
 
 import avmit
-from conversion import hub_remote, hub_retry
 from conversion.convert.build import Options, convert
+from conversion.hub import remote as hub_remote
+from conversion.hub import retry as hub_retry
+from conversion.hub.prefetch import prefetch
 from conversion.package.workspace import workspace
 from conversion.package.writer import Encoding
-from conversion.prefetch import prefetch
 
 ASK = "ask its owner to push it again"
 

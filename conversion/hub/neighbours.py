@@ -9,7 +9,7 @@ from datasets import Features
 
 from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
-from conversion.hub_published import Published
+from conversion.hub.published import Published
 from conversion.package.manifest import Manifest, mixed
 
 _FORMATS = {

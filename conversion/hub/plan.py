@@ -14,10 +14,10 @@ from conversion.card.merge import merge_cards
 from conversion.card.readme import NAME as CARD
 from conversion.card.readme import read_card
 from conversion.card.render import render_card
-from conversion.hub_local import LocalFile, files_to_publish
-from conversion.hub_neighbours import refuse_mixed, refuse_other_labels
-from conversion.hub_published import Published
-from conversion.hub_remote import RemoteFile
+from conversion.hub.local import LocalFile, files_to_publish
+from conversion.hub.neighbours import refuse_mixed, refuse_other_labels
+from conversion.hub.published import Published
+from conversion.hub.remote import RemoteFile
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.schema import read_features

@@ -21,12 +21,12 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 import avmit
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
-from conversion.hub_client import BrokenAnswer, Tell
-from conversion.hub_errors import HubUnreachable, explained
-from conversion.hub_local import files_to_publish, left_out, publishable
-from conversion.hub_plan import Plan, make_plan
-from conversion.hub_published import Published, read_published
-from conversion.hub_retry import Retry, is_network, status_of
+from conversion.hub.client import BrokenAnswer, Tell
+from conversion.hub.errors import HubUnreachable, explained
+from conversion.hub.local import files_to_publish, left_out, publishable
+from conversion.hub.plan import Plan, make_plan
+from conversion.hub.published import Published, read_published
+from conversion.hub.retry import Retry, is_network, status_of
 from conversion.package.manifest import Manifest
 from conversion.wording import format_bytes
 

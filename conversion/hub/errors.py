@@ -18,8 +18,8 @@ from huggingface_hub.errors import (
 )
 
 from avmit import AvmitError
-from conversion.hub_client import BrokenAnswer, scrubbed
-from conversion.hub_retry import FAILING, asked_wait, chain, is_network, is_stalled, status_of
+from conversion.hub.client import BrokenAnswer, scrubbed
+from conversion.hub.retry import FAILING, asked_wait, chain, is_network, is_stalled, status_of
 
 
 class HubUnreachable(AvmitError):

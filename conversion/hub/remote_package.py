@@ -11,9 +11,9 @@ import avmit
 from avmit import AvmitError
 from conversion.card.readme import LONGEST
 from conversion.card.readme import NAME as CARD
-from conversion.hub_client import Tell
-from conversion.hub_remote import Repository, open_repository
-from conversion.hub_retry import Retry
+from conversion.hub.client import Tell
+from conversion.hub.remote import Repository, open_repository
+from conversion.hub.retry import Retry
 from conversion.package.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
 from conversion.package.manifest_problems import check_config_name
 

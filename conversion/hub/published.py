@@ -17,8 +17,8 @@ from avmit import AvmitError
 from conversion.card.head import read_yaml
 from conversion.card.readme import LONGEST
 from conversion.card.readme import NAME as CARD
-from conversion.hub_remote import RemoteFile, Repository, open_repository
-from conversion.hub_retry import Retry
+from conversion.hub.remote import RemoteFile, Repository, open_repository
+from conversion.hub.retry import Retry
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, parse_manifest
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest_problems import check_config_name

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avmit import AvmitError
-from conversion import hub_retry
 from conversion.card.head import keep_configs
 from conversion.card.readme import NAME as CARD
 from conversion.card.readme import write_card
 from conversion.card.render import render_card
-from conversion.hub_errors import explained
+from conversion.hub import retry as hub_retry
+from conversion.hub.errors import explained
+from conversion.hub.remote_package import RemotePackage, open_remote
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact
 from conversion.package.workspace import Workspace, workspace
-from conversion.remote_package import RemotePackage, open_remote
 from conversion.whole import open_to_append
 from conversion.wording import first_line, format_bytes
 

@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from avmit import AvmitError
-from conversion.hub_client import BrokenAnswer, Tell, library_speaks, limit_waits, scrubbed
+from conversion.hub.client import BrokenAnswer, Tell, library_speaks, limit_waits, scrubbed
 
 T = TypeVar("T")
 

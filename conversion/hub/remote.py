@@ -14,8 +14,8 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from huggingface_hub.utils.sha import git_hash
 
 from avmit import AvmitError
-from conversion.hub_client import BrokenAnswer, Tell, fetch
-from conversion.hub_retry import Retry
+from conversion.hub.client import BrokenAnswer, Tell, fetch
+from conversion.hub.retry import Retry
 from conversion.wording import printable, some
 
 RANGE = 16 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""A package on the Hugging Face Hub: publishing it, and bringing it."""
