@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 # What depends on datasets; the rest needs what is in .venv alone.
-LOWEST_TESTS := $(wildcard tests/test_load*.py tests/test_convert*.py tests/test_push*.py) \
-	tests/test_card.py tests/test_hub_server.py
+LOWEST_TESTS := tests/load tests/conversion/convert tests/conversion/card tests/conversion/hub \
+	tests/conversion/package tests/test_hub_server.py
 PIP := --disable-pip-version-check --quiet
 
 .PHONY: demo test lint format bench clean

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import pyarrow as pa
-from hub_server import HubServer
 from releases import CONFIG, make_release
+from support.hub.server import HubServer
 
 from conversion.convert.build import Options, convert
 from conversion.package.writer import Encoding, ShardWriter, plan_shards, shard_name

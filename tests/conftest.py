@@ -5,9 +5,8 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import hypothesis
 import pytest
@@ -33,10 +32,11 @@ for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
 
 import datasets  # noqa: E402
 import huggingface_hub.constants  # noqa: E402
-from downloading import FILES  # noqa: E402
-from helpers import sharded_options, with_extreme_values  # noqa: E402
-from hub_server import HubServer  # noqa: E402
-from zenodo_server import ZenodoServer  # noqa: E402
+from support.commands import Ran, Run  # noqa: E402
+from support.downloading import FILES  # noqa: E402
+from support.hub.server import HubServer  # noqa: E402
+from support.releases import sharded_options, with_extreme_values  # noqa: E402
+from support.zenodo import ZenodoServer  # noqa: E402
 
 import avmit_cli  # noqa: E402
 from conversion.convert.build import Options, convert  # noqa: E402
@@ -129,17 +129,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr(hub_retry, "FIRST_WAIT", 0.02)
     with HubServer(port=HUB_PORT) as server:
         yield server
-
-
-class Ran(NamedTuple):
-    """What a run of the command left."""
-
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
 
 
 @pytest.fixture

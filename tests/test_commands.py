@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
-from helpers import DIMS, SPLITS, shard_rows
+from support.commands import Run
+from support.places import ROOT
+from support.releases import DIMS, SPLITS, shard_rows
 
 from avmit import AvmitError
 from conversion import cli as conversion_cli
@@ -18,7 +19,7 @@ from extraction import cli as extraction_cli
 LAZY = {**conversion_cli.COMMANDS, **extraction_cli.COMMANDS}
 COMMANDS: dict[str, Any] = {name: lazy.load(name) for name, lazy in LAZY.items()}
 HEAVY = {"avmit", "datasets", "huggingface_hub", "numpy", "pandas", "pyarrow", "requests"}
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "README.md"
 
 
 def test_the_commands_there_are() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from support.commands import Run
 
 import avmit
 import avmit_cli

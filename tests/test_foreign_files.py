@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from helpers import CSV, SETS, csv_rows, visible
-from hub_server import HubServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.commands import Run
+from support.hub.server import HubServer
+from support.releases import CSV, SETS, csv_rows, visible
 
 from avmit import AvmitError
 from conversion.card.readme import write_card

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import requests
 from datasets import load_dataset
-from helpers import assert_same_rows, expected_rows
-from hub_server import Fault, HubServer
 from huggingface_hub import HfApi, hf_hub_url, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from support.hub.server import Fault, HubServer
+from support.releases import assert_same_rows, expected_rows
 
 
 def test_a_folder_is_uploaded_listed_and_downloaded(

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
-from helpers import shard_rows
-from hub_server import HubServer
+from support.commands import Run
+from support.hub.server import HubServer
+from support.places import ROOT
+from support.releases import shard_rows
 
 from conversion.convert.demo import run_demo
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MARKED = re.findall(r"<!-- after make demo -->\n```(\w+)\n(.*?)```", README, re.DOTALL)
 AVMIT = Path(sys.executable).with_name("avmit")

@@ -1,11 +1,11 @@
 """The reference tree's records, converted, are what TensorFlow read from them, bit for bit."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import (
+from support.places import REFERENCE
+from support.releases import (
     CSV,
     SETS,
     assert_same_bits,
@@ -17,9 +17,6 @@ from helpers import (
 
 from conversion.convert.build import Built, Options, convert
 
-REFERENCE = Path(
-    os.environ.get("AVMIT_REFERENCE") or Path(__file__).parents[2] / "shared" / "reference"
-)
 pytestmark = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason="no reference tree at ../shared/reference or AVMIT_REFERENCE"
 )

@@ -1,0 +1,1 @@
+"""What tests build, serve and compare with."""

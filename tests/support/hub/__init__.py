@@ -1,0 +1,1 @@
+"""A Hub on the loopback, that the real clients are driven against."""
