@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from avmit import AvmitError
+from conversion import ground
 
 _MOST_NAMED = 3
 _OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -62,7 +62,9 @@ def parse_size(text: str, least: int = 1) -> int:
         if size < 1:
             raise ValueError
     except (ValueError, KeyError, OverflowError):
-        raise AvmitError(f"'{text}' is not a size: write one such as 256MB or 1GB") from None
+        raise ground.AvmitError(f"'{text}' is not a size: write one such as 256MB or 1GB") from None
     if size < least:
-        raise AvmitError(f"'{text}' is less than {format_bytes(least)}: write one such as 256MB")
+        raise ground.AvmitError(
+            f"'{text}' is less than {format_bytes(least)}: write one such as 256MB"
+        )
     return size

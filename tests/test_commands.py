@@ -73,6 +73,14 @@ def test_help_and_mistakes_wait_for_no_library(argument: str, said: str) -> None
     assert not HEAVY & set(ran.stdout.splitlines()[-1].split())
 
 
+def test_info_imports_nothing_that_takes_long(package: Path) -> None:
+    program = "import sys\ntry: main()\nfinally: print(*sys.modules)"
+    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}"]
+    ran = subprocess.run([*started, "info", str(package)], capture_output=True, text=True)
+    assert "48 of 57,177 rated videos, so label numbers are of 16 names" in ran.stdout
+    assert not {"avmit", "datasets", "huggingface_hub", "pandas"} & set(ran.stdout.split())
+
+
 def test_the_installed_command() -> None:
     command = Path(sys.executable).with_name("avmit")
     ran = subprocess.run([command, "convert", "--help"], capture_output=True, text=True)

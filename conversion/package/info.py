@@ -1,16 +1,14 @@
 """`avmit info`: what a package holds, as a table."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
-import avmit
-from avmit import AvmitError
+from conversion import ground
 from conversion.package.manifest import Manifest, part_of_release, read_package
-from conversion.package.schema import read_features
+from conversion.package.reader import described_features, read_schema
 from conversion.terminal import cell
 from conversion.wording import format_bytes
 
@@ -45,7 +43,7 @@ def describe(package: Path) -> tuple[Table, list[str]]:
     if part is not None:
         of_names = _label_names(package, manifests)
         lines.append(
-            f"not the full release: {part:,} of {avmit.RATED_VIDEOS:,} rated videos{of_names}"
+            f"not the full release: {part:,} of {ground.RATED_VIDEOS:,} rated videos{of_names}"
         )
     return table, lines
 
@@ -54,9 +52,12 @@ def _label_names(package: Path, manifests: Mapping[str, Manifest]) -> str:
     """Say how many names the embedding configs' `label` has; nothing where that cannot be read."""
     for config, manifest in manifests.items():
         if manifest.dims:
-            with contextlib.suppress(AvmitError):
-                names = getattr(read_features(package / config, manifest).get("label"), "names", [])
+            first = next(shard.file for shards in manifest.splits.values() for shard in shards)
+            try:
+                names = described_features(read_schema(package / config / first))["label"]["names"]
                 return f", so label numbers are of {len(names):,} names"
+            except (ground.AvmitError, KeyError, TypeError):
+                continue
     return ""
 
 

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import avmit
-from avmit import AvmitError
+from conversion import ground
 from conversion.package.manifest_problems import EXTRACTION, manifest_problems, numbering_problems
 from conversion.whole import read_regular, write_whole
 from conversion.wording import some
@@ -100,12 +99,12 @@ def read_manifest(folder: Path, config: str | None = None) -> Manifest:
     try:
         return parse_manifest(read_regular(path, LONGEST), config)
     except FileNotFoundError:
-        raise AvmitError(f"{path} is missing: {_AGAIN}") from None
+        raise ground.AvmitError(f"{path} is missing: {_AGAIN}") from None
     except OSError as error:
         reason = f"{path} cannot be read ({error.strerror})" if error.strerror else str(error)
-        raise AvmitError(f"{reason}: {_AGAIN}") from None
+        raise ground.AvmitError(f"{reason}: {_AGAIN}") from None
     except ValueError as error:
-        raise AvmitError(f"{path} is not a manifest ({error}): {_AGAIN}") from None
+        raise ground.AvmitError(f"{path} is not a manifest ({error}): {_AGAIN}") from None
 
 
 def parse_manifest(text: bytes, config: str | None = None) -> Manifest:
@@ -164,12 +163,12 @@ def read_manifests(package: Path) -> tuple[dict[str, Manifest], dict[str, str]]:
 
 def _configs(package: Path) -> list[str]:
     if not package.is_dir():
-        raise AvmitError(
+        raise ground.AvmitError(
             f"no folder {package}: make a package with `avmit convert SOURCE --out {package}`"
         )
     names = config_names(package)
     if not names:
-        raise AvmitError(
+        raise ground.AvmitError(
             f"{package} is not an AVMIT package (no config with a {NAME}): "
             f"make one with `avmit convert SOURCE --out {package}`"
         )
@@ -213,7 +212,7 @@ def check_one_format(package: Path, coming: Mapping[str, str]) -> None:
     names = [name for name in config_names(package) if name not in coming]
     problem = mixed({name: read_manifest(package / name).format for name in names} | {**coming})
     if problem is not None:
-        raise AvmitError(f"{package} would have {problem}, or choose another --out")
+        raise ground.AvmitError(f"{package} would have {problem}, or choose another --out")
 
 
 def part_of_release(manifests: Mapping[str, Manifest]) -> int | None:
@@ -226,8 +225,8 @@ def part_of_release(manifests: Mapping[str, Manifest]) -> int | None:
         for name, m in manifests.items()
         if m.dims or name == "ratings"
     }
-    rated = counts.get("ratings", max(counts.values(), default=avmit.RATED_VIDEOS))
-    return rated if rated < avmit.RATED_VIDEOS else None
+    rated = counts.get("ratings", max(counts.values(), default=ground.RATED_VIDEOS))
+    return rated if rated < ground.RATED_VIDEOS else None
 
 
 def sha256_of(path: Path) -> str:

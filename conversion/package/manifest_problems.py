@@ -5,8 +5,7 @@ import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-import avmit
-from avmit import AvmitError
+from conversion import ground
 from conversion.package.writer import Compression, Encoding, Format, shard_name
 
 EXTRACTION = "extraction"
@@ -69,7 +68,7 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
     ):
         yield f"dims are {_brief(dims)}"
         return
-    if bool(dims) == (config in avmit.RATINGS_CONFIGS):
+    if bool(dims) == (config in ground.RATINGS_CONFIGS):
         yield "ratings have dims" if dims else "dims are empty"
     yield from _source_problems(content["source"], dims)
     yield from _split_problems(content["splits"], dims)
@@ -81,10 +80,10 @@ def check_config_name(name: str) -> None:
     Raises:
         AvmitError: it is a ratings config's, or not a plain name.
     """
-    if name in avmit.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
-        raise AvmitError(
+    if name in ground.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
+        raise ground.AvmitError(
             f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "
-            f"and not {', '.join(avmit.RATINGS_CONFIGS)}"
+            f"and not {', '.join(ground.RATINGS_CONFIGS)}"
         )
 
 
@@ -139,7 +138,7 @@ def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
     if not splits or not all(splits.values()):
         yield "a split has no shards"
     for split, shards in splits.items():
-        if split not in avmit.SPLITS:
+        if split not in ground.SPLITS:
             yield f"a split is called {_brief(split)}"
         for shard in shards:
             yield from _shard_problems(shard, dims)

@@ -1,5 +1,6 @@
 """Read shards, Arrow or Parquet, one record batch at a time, trusting nothing in them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avmit import AvmitError
+from conversion import ground
 
 _PARQUET_ROWS = 128  # some MB of the widest embeddings; Parquet's own batches would be whole shards
 
@@ -36,7 +37,9 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.R
     """
     for batch in read_batches(path, columns):
         if any(map(count_nulls, batch.columns)):
-            raise AvmitError(f"{path} has nulls, which no row has: make or fetch the config again")
+            raise ground.AvmitError(
+                f"{path} has nulls, which no row has: make or fetch the config again"
+            )
         yield batch
 
 
@@ -52,8 +55,16 @@ def read_schema(path: Path) -> pa.Schema:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(set(names)) < len(names):
-        raise AvmitError(f"{path} has two columns of one name: bring the shard again")
+        raise ground.AvmitError(f"{path} has two columns of one name: bring the shard again")
     return schema
+
+
+def described_features(schema: pa.Schema) -> Any:
+    """Return the features as a schema's metadata writes them for `datasets`; None without any."""
+    try:
+        return json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def count_nulls(column: pa.Array) -> int:
@@ -106,7 +117,7 @@ def _sound(batch: Any) -> pa.RecordBatch:
     return batch
 
 
-def _unreadable(path: Path, error: Exception) -> AvmitError:
+def _unreadable(path: Path, error: Exception) -> "ground.AvmitError":
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     kind = "Parquet" if path.suffix == ".parquet" else "an Arrow stream"
-    return AvmitError(f"{path} cannot be read as {kind} ({reason}): bring the shard again")
+    return ground.AvmitError(f"{path} cannot be read as {kind} ({reason}): bring the shard again")

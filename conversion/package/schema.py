@@ -12,7 +12,7 @@ from datasets import Features
 import avmit
 from avmit import AvmitError
 from conversion.package.manifest import Manifest
-from conversion.package.reader import read_schema
+from conversion.package.reader import described_features, read_schema
 
 
 def arrow_schema(features: datasets.Features) -> pa.Schema:
@@ -118,7 +118,7 @@ def schema_problem(
         found = schema.field(field.name)
         if not found.equals(field):
             return f"{field.name} is {found.type}, not {field.type}"
-    if _described(schema) != _described(wanted):
+    if described_features(schema) != described_features(wanted):
         if "label" in expected and features["label"] != expected["label"]:
             return "its label names are not the sorted AVMIT labels of the ratings"
         return "its metadata describes other features than its columns"
@@ -148,11 +148,3 @@ def _expected(manifest: Manifest, labels: Sequence[str]) -> Features:
 
 def _nested(schema: pa.Schema, names: Sequence[str]) -> bool:
     return any(pa.types.is_nested(schema.field(name).type) for name in names)
-
-
-def _described(schema: pa.Schema) -> Any:
-    """Return the features as the metadata writes them; None where it has none."""
-    try:
-        return json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return None

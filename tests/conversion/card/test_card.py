@@ -21,7 +21,7 @@ from support.releases import (
     write_set,
 )
 
-import avmit
+from conversion import ground
 from conversion.card.head import read_yaml
 from conversion.card.render import size_category
 from conversion.convert.build import Options, convert
@@ -212,7 +212,7 @@ def test_a_part_is_known_by_what_the_package_has(
 def test_a_card_of_the_full_release(
     small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(avmit, "RATED_VIDEOS", 32)
+    monkeypatch.setattr(ground, "RATED_VIDEOS", 32)
     convert(small_release, tmp_path / "avmit", Options(workers=1))
     text = about((tmp_path / "avmit" / "README.md").read_text(encoding="utf-8"))
     assert text.startswith("# Audiovisual Moments in Time (AVMIT)\n\n57,177 three-second videos")
