@@ -1,15 +1,27 @@
-"""What commands show: progress bars on a terminal's stderr, and tables on stdout."""
+"""What commands share: options, progress bars on a terminal's stderr, and tables on stdout."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
+import typer
 from rich import progress
 from rich.console import Console
 from rich.text import Text
 
 from conversion.wording import printable
+
+PackageFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")]
+OutFolder = Annotated[Path, typer.Option(help="Folder of the hub package.")]
+OnlyConfigs = Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; by default one for each core.")
+]
+MaxShardSize = Annotated[
+    str, typer.Option(help="The most that a shard takes uncompressed, such as 256MB.")
+]
 
 _UNBOUNDED = 100_000  # columns
 

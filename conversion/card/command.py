@@ -1,16 +1,11 @@
 """The command `avmit card`."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from conversion.card.readme import write_card
-from conversion.terminal import show
+from conversion.terminal import PackageFolder, show
 
 
 def card(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    package: PackageFolder,
 ) -> None:
     """Write a package's dataset card, README.md, from what the folder holds.
 

@@ -1,7 +1,6 @@
 """The commands `avmit convert`, `avmit export` and `avmit demo`: options and summaries."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,59 +11,41 @@ from avmit import AvmitError
 from conversion.convert import build as conversion
 from conversion.convert import export as exporting
 from conversion.convert.demo import run_demo
+from conversion.convert.shard import OnBadRecord
 from conversion.package.manifest import BAD, MISSING
-from conversion.package.writer import LEAST_SHARD_BYTES, Encoding
-from conversion.terminal import Rate, progress_bar, show
+from conversion.package.writer import LEAST_SHARD_BYTES, Compression, Encoding, Format
+from conversion.terminal import (
+    MaxShardSize,
+    OnlyConfigs,
+    OutFolder,
+    PackageFolder,
+    Rate,
+    Workers,
+    progress_bar,
+    show,
+)
 from conversion.wording import parse_size
 
 _LISTED = 5
 
 
-class FormatName(StrEnum):
-    """Values of --format."""
-
-    arrow = "arrow"
-    parquet = "parquet"
-
-
-class CompressionName(StrEnum):
-    """Values of --compression."""
-
-    none = "none"
-    lz4 = "lz4"
-    zstd = "zstd"
-
-
-class Policy(StrEnum):
-    """Values of --on-bad-record."""
-
-    error = "error"
-    skip = "skip"
-
-
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder of the release as downloaded.")],
-    out: Annotated[Path, typer.Option(help="Folder of the hub package.")] = Path("avmit"),
-    config: Annotated[
-        list[str] | None, typer.Option(help="Build only this config; may be repeated.")
-    ] = None,
+    out: OutFolder = Path("avmit"),
+    config: OnlyConfigs = None,
     tfrecords: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=PATH", help="Give a record set a config's name; repeatable."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
-    ] = None,
-    max_shard_size: Annotated[
-        str, typer.Option(help="The most that a shard takes uncompressed, such as 256MB.")
-    ] = "256MB",
+    workers: Workers = None,
+    max_shard_size: MaxShardSize = "256MB",
     compression: Annotated[
-        CompressionName, typer.Option(help="Of embedding shards; uncompressed ones open fastest.")
-    ] = CompressionName.none,
-    format: Annotated[FormatName, typer.Option(help="Of the shards.")] = FormatName.arrow,
+        Compression, typer.Option(help="Of embedding shards; uncompressed ones open fastest.")
+    ] = "none",
+    format: Annotated[Format, typer.Option(help="Of the shards.")] = "arrow",
     on_bad_record: Annotated[
-        Policy, typer.Option(help="Stop at bad records, or leave them out and list them.")
-    ] = Policy.error,
+        OnBadRecord, typer.Option(help="Stop at bad records, or leave them out and list them.")
+    ] = "error",
 ) -> None:
     """Turn a release as downloaded into a hub package.
 
@@ -78,8 +59,8 @@ def convert(
         tfrecords=_named_paths(tfrecords or []),
         workers=workers,
         max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
-        encoding=Encoding(format.value, compression.value),
-        on_bad_record=on_bad_record.value,
+        encoding=Encoding(format, compression),
+        on_bad_record=on_bad_record,
     )
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         built = conversion.convert(source, out, options, progress)
@@ -138,14 +119,12 @@ def _more(items: Sequence[object]) -> str:
 
 
 def export(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    package: PackageFolder,
     config: Annotated[str, typer.Option(help="The embedding config to write.")],
     out: Annotated[
         Path, typer.Option(metavar="TFRECORD_DIR", help="Folder for the records, new or empty.")
     ],
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Write a config as the release publishes it: one gzip TFRecord per video, by label.
 
@@ -159,7 +138,7 @@ def export(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the generated package.")] = Path("avmit"),
+    out: OutFolder = Path("avmit"),
 ) -> None:
     """Generate a small release, convert it, load it and stream it.
 

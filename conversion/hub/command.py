@@ -12,16 +12,16 @@ from rich import progress
 
 from conversion.hub import prefetch as prefetching
 from conversion.hub import push as hub
-from conversion.terminal import progress_bar
+from conversion.terminal import OnlyConfigs, OutFolder, PackageFolder, progress_bar
 from conversion.wording import format_bytes, printable
+
+RepoId = Annotated[str, typer.Argument(help="The dataset on the Hub, user/name.")]
 
 
 def push(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
-    repo_id: Annotated[str, typer.Argument(help="The dataset on the Hub, user/name.")],
-    config: Annotated[
-        list[str] | None, typer.Option(help="Publish only this config; may be repeated.")
-    ] = None,
+    package: PackageFolder,
+    repo_id: RepoId,
+    config: OnlyConfigs = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new dataset private.")] = False,
     revision: Annotated[
         str | None, typer.Option(help="Branch, or pull request such as refs/pr/3; default main.")
@@ -54,11 +54,9 @@ def _tell(line: str) -> None:
 
 
 def prefetch(
-    repo_id: Annotated[str, typer.Argument(help="Dataset repository on the Hub, user/name.")],
-    config: Annotated[
-        list[str] | None, typer.Option(help="Fetch only this config; may be repeated.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the package.")] = Path("avmit"),
+    repo_id: RepoId,
+    config: OnlyConfigs = None,
+    out: OutFolder = Path("avmit"),
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit; by default main.")
     ] = None,

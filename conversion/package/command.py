@@ -1,16 +1,11 @@
 """The command `avmit info`."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from conversion.package.info import describe
-from conversion.terminal import show, table_console
+from conversion.terminal import PackageFolder, show, table_console
 
 
 def info(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    package: PackageFolder,
 ) -> None:
     """Show a package's configs, splits, rows, widths, sizes and provenance.
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,19 +10,17 @@ from rich import box, progress
 from rich.table import Table
 from rich.text import Text
 
-from conversion.terminal import cell, progress_bar, show, table_console
+from conversion.terminal import PackageFolder, Workers, cell, progress_bar, show, table_console
 from conversion.verify import verification
 from conversion.verify.check import Check
 
 
 def verify(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    package: PackageFolder,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead of the table.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one for each core.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Check a package: checksums, card, rows, values, and the paper's counts.
 

@@ -1,19 +1,18 @@
 """`avmit compare`: its tables."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich import box
 from rich.table import Table
 
-from conversion.terminal import cell, progress_bar, show, table_console
+from conversion.terminal import PackageFolder, cell, progress_bar, show, table_console
 from extraction.compare import comparison
 
 
 def compare(
-    package: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a hub package.")],
+    package: PackageFolder,
     config_a: Annotated[str, typer.Argument(help="An embedding config.")],
     config_b: Annotated[str, typer.Argument(help="Another, of the same widths.")],
 ) -> None:

@@ -1,8 +1,6 @@
 """`avmit encoders`: its table, its `check`, and the options about encoders that extract has too."""
 
 import sys
-from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,39 +15,29 @@ from extraction.encoders.base import Encoder
 from extraction.encoders.contract import check_side
 from extraction.encoders.describe import describe_line, takes, timing
 from extraction.encoders.registry import added_by_modules
-from extraction.encoders.settings import Modality, Settings, refuse_untaken
-
-
-class Pooling(StrEnum):
-    """Values of --audio-pooling and --visual-pooling."""
-
-    cls = "cls"
-    mean = "mean"
-    none = "none"
-
-
-class Device(StrEnum):
-    """Values of --device."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """Values of --precision."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-POOLING_HELP = (
-    "Of a transformers model: the first vector, the mean of all, or each of them; by default what "
-    "docs/encoders.md says of its family."
+from extraction.encoders.settings import (
+    Device,
+    Modality,
+    Pooling,
+    Precision,
+    Settings,
+    refuse_untaken,
 )
-OUTPUT_HELP = "Which of several outputs of a SavedModel or Keras file, by index or name."
+
+WithPooling = Annotated[
+    Pooling | None,
+    typer.Option(
+        help="Of a transformers model: the first vector, the mean of all, or each of them; by "
+        "default what docs/encoders.md says of its family."
+    ),
+]
+OutputName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which of several outputs of a SavedModel or Keras file, by index or name.",
+    ),
+]
 
 FrameInterval = Annotated[
     float | None, typer.Option(min=1, help="From frame to frame; by default 480, as in AVMIT.")
@@ -85,35 +73,7 @@ AllowPickle = Annotated[
 ]
 
 
-def shared_settings(
-    frame_interval_ms: float | None,
-    window_s: float | None,
-    hop_s: float | None,
-    device: str,
-    precision: str,
-    trust_remote_code: bool,
-    allow_pickle: bool,
-) -> Settings:
-    """Return the settings that both sides share."""
-    return Settings(
-        interval_ms=frame_interval_ms,
-        window_s=window_s,
-        hop_s=hop_s,
-        device=str(device),
-        precision=str(precision),
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-    )
-
-
 app = typer.Typer(add_completion=False)
-
-
-class Side(StrEnum):
-    """Values of --modality."""
-
-    audio = "audio"
-    visual = "visual"
 
 
 @app.callback(invoke_without_command=True)
@@ -133,16 +93,16 @@ def encoders(context: typer.Context, encoder_module: EncoderModule = None) -> No
 def check(
     name: Annotated[str, typer.Argument(metavar="ENCODER", help="As for `avmit extract`.")],
     modality: Annotated[
-        Side | None, typer.Option(help="What it takes, if its name may stand for both.")
+        Modality | None, typer.Option(help="What it takes, if its name may stand for both.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Local weights, as for extract.")] = None,
-    pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
-    output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
+    pooling: WithPooling = None,
+    output: OutputName = None,
     frame_interval_ms: FrameInterval = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
-    device: OnDevice = Device.auto,
-    precision: WithPrecision = Precision.float32,
+    device: OnDevice = "auto",
+    precision: WithPrecision = "float32",
     encoder_module: EncoderModule = None,
     trust_remote_code: TrustRemoteCode = False,
     allow_pickle: AllowPickle = False,
@@ -151,12 +111,19 @@ def check(
 
     Example: avmit encoders check hf:facebook/dinov2-small
     """
-    shared = shared_settings(
-        frame_interval_ms, window_s, hop_s, device, precision, trust_remote_code, allow_pickle
+    settings = Settings(
+        weights=weights,
+        pooling=pooling,
+        output=output,
+        interval_ms=frame_interval_ms,
+        window_s=window_s,
+        hop_s=hop_s,
+        device=device,
+        precision=precision,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
     )
-    settings = replace(shared, pooling=pooling, output=output, weights=weights)
-    sides: dict[Side | None, Modality | None] = {Side.audio: "audio", Side.visual: "visual"}
-    found = registry.find(name, sides.get(modality), settings, encoder_module or [])
+    found = registry.find(name, modality, settings, encoder_module or [])
     refuse_untaken({found.modality: settings.given}, {found.modality: found.takes}, [found.name])
     opened = found.open(weights)
     show(describe_line(opened.encoder))

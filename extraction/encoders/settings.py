@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from avmit import AvmitError
 
 Modality = Literal["audio", "visual"]
-POOLINGS = ("cls", "mean", "none")
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("float32", "bfloat16", "float16")
+Pooling = Literal["cls", "mean", "none"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 _OF_A_SIDE = ("weights", "pooling", "output")
 _OPTIONS = {
@@ -28,21 +28,21 @@ _OPTIONS = {
 class Settings:
     """What is asked of one side's encoder; None leaves it to the encoder.
 
-    `weights` is a local file or folder; `pooling` one of POOLINGS, `output` the index or name of
-    one of several outputs, `interval_ms` the ms between frames, `window_s` and `hop_s` the seconds
-    of a window and from one to the next, `device` and `precision` what a PyTorch model computes on
-    and with. `trust_remote_code` lets a Hub repository's own Python code run, `allow_pickle` lets
-    weights be loaded that can hold code.
+    `weights` is a local file or folder; `pooling` how a model's vectors become a timestep's,
+    `output` the index or name of one of several outputs, `interval_ms` the ms between frames,
+    `window_s` and `hop_s` the seconds of a window and from one to the next, `device` and
+    `precision` what a PyTorch model computes on and with. `trust_remote_code` lets a Hub
+    repository's own Python code run, `allow_pickle` lets weights be loaded that can hold code.
     """
 
     weights: Path | None = None
-    pooling: str | None = None
+    pooling: Pooling | None = None
     output: str | None = None
     interval_ms: float | None = None
     window_s: float | None = None
     hop_s: float | None = None
-    device: str = "auto"
-    precision: str = "float32"
+    device: Device = "auto"
+    precision: Precision = "float32"
     trust_remote_code: bool = False
     allow_pickle: bool = False
 
@@ -51,8 +51,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise AvmitError(f"{_OPTIONS[name]} {value:g}: give a number above 0")
-        for name, known in (("pooling", POOLINGS), ("device", DEVICES), ("precision", PRECISIONS)):
-            value = getattr(self, name)
+        for name, kind in (("pooling", Pooling), ("device", Device), ("precision", Precision)):
+            value, known = getattr(self, name), get_args(kind)
             if value is not None and value not in known:
                 raise AvmitError(f"'{value}' is no {name}: choose from {', '.join(known)}")
 

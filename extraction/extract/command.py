@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,35 +11,26 @@ from rich import progress
 
 from conversion.package.manifest import BAD_VIDEOS
 from conversion.package.writer import LEAST_SHARD_BYTES
-from conversion.terminal import Rate, live_bar, show
+from conversion.terminal import MaxShardSize, OutFolder, Rate, live_bar, show
 from conversion.wording import parse_size
 from extraction.encoders.command import (
-    OUTPUT_HELP,
-    POOLING_HELP,
     AllowPickle,
-    Device,
     EncoderModule,
     FrameInterval,
     HopS,
     OnDevice,
-    Pooling,
-    Precision,
+    OutputName,
     TrustRemoteCode,
     WindowS,
+    WithPooling,
     WithPrecision,
-    shared_settings,
 )
+from extraction.encoders.settings import Settings
 from extraction.extract import build as extraction
 from extraction.extract.options import Options
+from extraction.extract.shard import OnBadVideo
 
 _LISTED = 5
-
-
-class BadVideoPolicy(StrEnum):
-    """Values of --on-bad-video."""
-
-    error = "error"
-    skip = "skip"
 
 
 def extract(
@@ -53,7 +43,7 @@ def extract(
     audio: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
     visual: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
     config: Annotated[str, typer.Option(metavar="NAME", help="The new config's name.")],
-    out: Annotated[Path, typer.Option(help="Folder of the hub package.")] = Path("avmit"),
+    out: OutFolder = Path("avmit"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Decoding threads; by default one for each core.")
     ] = None,
@@ -63,24 +53,22 @@ def extract(
     visual_weights: Annotated[
         Path | None, typer.Option(help="Local weights, such as a Keras file; nothing is fetched.")
     ] = None,
-    audio_pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
-    visual_pooling: Annotated[Pooling | None, typer.Option(help=POOLING_HELP)] = None,
-    audio_output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
-    visual_output: Annotated[str | None, typer.Option(metavar="NAME", help=OUTPUT_HELP)] = None,
+    audio_pooling: WithPooling = None,
+    visual_pooling: WithPooling = None,
+    audio_output: OutputName = None,
+    visual_output: OutputName = None,
     frame_interval_ms: FrameInterval = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
-    device: OnDevice = Device.auto,
-    precision: WithPrecision = Precision.float32,
+    device: OnDevice = "auto",
+    precision: WithPrecision = "float32",
     encoder_module: EncoderModule = None,
     trust_remote_code: TrustRemoteCode = False,
     allow_pickle: AllowPickle = False,
-    max_shard_size: Annotated[
-        str, typer.Option(help="The most that a shard takes, such as 256MB.")
-    ] = "256MB",
+    max_shard_size: MaxShardSize = "256MB",
     on_bad_video: Annotated[
-        BadVideoPolicy, typer.Option(help="Stop at bad videos, or leave them out and list them.")
-    ] = BadVideoPolicy.error,
+        OnBadVideo, typer.Option(help="Stop at bad videos, or leave them out and list them.")
+    ] = "error",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try only the videos that failed before.")
     ] = False,
@@ -92,8 +80,14 @@ def extract(
     Example: avmit extract --videos MIT_DIR --annotations sources --audio yamnet
     --visual efficientnet_b0 --config mine --out avmit
     """
-    shared = shared_settings(
-        frame_interval_ms, window_s, hop_s, device, precision, trust_remote_code, allow_pickle
+    shared = Settings(
+        interval_ms=frame_interval_ms,
+        window_s=window_s,
+        hop_s=hop_s,
+        device=device,
+        precision=precision,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
     )
     options = Options(
         config=config,
@@ -103,7 +97,7 @@ def extract(
         visual_weights=visual_weights,
         workers=workers,
         max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
-        on_bad_video="skip" if on_bad_video is BadVideoPolicy.skip else "error",
+        on_bad_video=on_bad_video,
         retry_failed=retry_failed,
         audio_settings=replace(shared, pooling=audio_pooling, output=audio_output),
         visual_settings=replace(shared, pooling=visual_pooling, output=visual_output),
