@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from avmit import AvmitError
+from extraction.media.forms import Frames
 
 Modality = Literal["audio", "visual"]
 Pooling = Literal["cls", "mean", "none"]
@@ -60,6 +61,12 @@ class Settings:
     def given(self) -> set[str]:
         """The names of those that differ from the default."""
         return {one.name for one in fields(self) if getattr(self, one.name) != one.default}
+
+
+def frames_form(settings: Settings, side: int | None) -> Frames:
+    """Return frames of that side, at the interval that is asked for."""
+    interval = settings.interval_ms
+    return Frames(side) if interval is None else Frames(side, interval)
 
 
 def option(modality: Modality, setting: str = "weights") -> str:

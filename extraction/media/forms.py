@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from extraction.encoders.settings import Settings
 from extraction.media.frames import (
     FRAME_INTERVAL_MS,
     FRAME_SIDE,
@@ -75,12 +74,6 @@ def timing_ms(form: Form) -> tuple[float | None, float | None]:
     if form.window_s is None:
         return None, None
     return 1000 * form.window_s, 1000 * (form.hop_s or form.window_s)
-
-
-def frames_form(settings: Settings, side: int | None) -> Frames:
-    """Return frames of that side, at the interval that is asked for."""
-    interval = settings.interval_ms
-    return Frames(side) if interval is None else Frames(side, interval)
 
 
 def starts(length: float, window: float, hop: float) -> list[float]:

@@ -17,7 +17,7 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import by_name, pick
 from extraction.encoders.base import Encoder, Network, weights_digest
-from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.settings import Modality, Settings, frames_form, option
 from extraction.encoders.tensorflow.frames_network import (
     BATCH,
     FramesNetwork,
@@ -27,7 +27,7 @@ from extraction.encoders.tensorflow.frames_network import (
 )
 from extraction.encoders.tensorflow.published import rescaled
 from extraction.extras import require
-from extraction.media.forms import Frames, frames_form
+from extraction.media.forms import Frames
 from extraction.media.frames import FRAME_SIDE
 
 SIDES = {

@@ -12,11 +12,11 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import Matrix, by_name, in_batches, pick
 from extraction.encoders.base import Encoder, Network, weights_digest
-from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.settings import Modality, Settings, frames_form, option
 from extraction.encoders.tensorflow.frames_network import BATCH
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
 from extraction.extras import require
-from extraction.media.forms import Form, Frames, Sound, frames_form
+from extraction.media.forms import Form, Frames, Sound
 from extraction.media.frames import FRAME_SIDE
 
 

@@ -14,7 +14,7 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import Matrix
 from extraction.encoders.base import Encoder, Network, matrices
-from extraction.encoders.settings import Modality, Settings, option
+from extraction.encoders.settings import Modality, Settings, frames_form, option
 from extraction.encoders.transformers.families import Family, family_of, specials
 from extraction.encoders.transformers.files import (
     EXTRA,
@@ -37,7 +37,6 @@ from extraction.media.forms import (
     Clips,
     Form,
     Sound,
-    frames_form,
     timing_ms,
 )
 
