@@ -3,12 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
-# What depends on datasets; the rest needs what is in .venv alone.
-LOWEST_TESTS := tests/load tests/conversion/convert tests/conversion/card tests/conversion/hub \
-	tests/conversion/package tests/test_hub_server.py
+LOWEST_EXTRAS := .venv-lowest-extras/bin
+# What depends on the core's dependencies the most; `make lowest` tries the rest too.
+LOWEST_TESTS := tests/load tests/conversion/convert tests/conversion/card/test_card.py \
+	$(wildcard tests/conversion/hub/test_push*.py) tests/conversion/package/test_links.py \
+	tests/test_commands.py tests/test_hub_server.py
+# What needs TensorFlow, PyTorch or a decoder; and what needs all of .venv.
+EXTRAS_TESTS := tests/extraction tests/test_reference.py \
+	$(wildcard tests/conversion/*/test_*tensorflow*.py)
+NEWEST_TESTS := tests/test_wheel.py tests/test_house.py
 PIP := --disable-pip-version-check --quiet
+LOWEST_OF := --quiet --resolution lowest-direct --only-binary :all: -c constraints-dev.txt
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lowest lint format bench clean
 
 demo: .venv/core
 	$(BIN)/avmit demo --out demo/avmit
@@ -17,6 +24,11 @@ demo: .venv/core
 test: lint .venv-lowest/done
 	$(BIN)/python -m pytest -n auto
 	$(LOWEST)/python -m pytest -n auto $(LOWEST_TESTS)
+
+# All of the tests with the lowest version of each dependency that pyproject.toml allows.
+lowest: .venv-lowest/done .venv-lowest-extras/done
+	$(LOWEST)/python -m pytest -n auto $(addprefix --ignore=,$(EXTRAS_TESTS) $(NEWEST_TESTS)) tests
+	$(LOWEST_EXTRAS)/python -m pytest -n auto $(EXTRAS_TESTS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -36,7 +48,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/stream.py
 
 clean:
-	rm -rf .venv .venv-lowest demo build dist *.egg-info
+	rm -rf .venv .venv-lowest .venv-lowest-extras demo build dist *.egg-info
 
 # The newest release of everything, core dependencies only.
 .venv/core: pyproject.toml
@@ -49,9 +61,16 @@ clean:
 	$(BIN)/pip install $(PIP) -c constraints-dev.txt -e '.[dev]'
 	touch $@
 
-# The oldest datasets that is supported, in an environment of its own.
+# The lowest version of each direct dependency, PyTorch excepted: an old one is gigabytes of CUDA.
 .venv-lowest/done: pyproject.toml constraints-dev.txt
-	$(PYTHON) -m venv .venv-lowest
-	$(LOWEST)/pip install $(PIP) -c constraints-dev.txt -e . 'datasets==3.6.0' pytest pytest-xdist \
-		hypothesis torch
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(LOWEST)/pip install $(PIP) -c constraints-dev.txt --no-deps uv torch
+	$(LOWEST)/uv pip install --python $(LOWEST)/python $(LOWEST_OF) -e '.[test]' torch
+	touch $@
+
+.venv-lowest-extras/done: pyproject.toml constraints-dev.txt
+	$(PYTHON) -m venv --clear .venv-lowest-extras
+	$(LOWEST_EXTRAS)/pip install $(PIP) -c constraints-dev.txt --no-deps uv torch
+	$(LOWEST_EXTRAS)/uv pip install --python $(LOWEST_EXTRAS)/python $(LOWEST_OF) \
+		-e '.[extraction,transformers,test]'
 	touch $@

@@ -31,6 +31,7 @@ for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
     os.environ.pop(_name, None)
 
 import datasets  # noqa: E402
+import huggingface_hub  # noqa: E402
 import huggingface_hub.constants  # noqa: E402
 from support.commands import Ran, Run  # noqa: E402
 from support.downloading import FILES  # noqa: E402
@@ -127,6 +128,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.delenv("HF_HUB_OFFLINE")  # of processes that a test starts
     monkeypatch.setenv("HF_TOKEN", "hf_annwrites")
     monkeypatch.setattr(hub_retry, "FIRST_WAIT", 0.02)
+    # Before 1.0, a session that was opened offline stays so.
+    getattr(huggingface_hub, "configure_http_backend", lambda: None)()
     with HubServer(port=HUB_PORT) as server:
         yield server
 

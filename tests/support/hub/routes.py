@@ -415,6 +415,8 @@ _ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("POST", r"/api/repos/create", _create),
     ("POST", r"/api/validate-yaml", _validate_yaml),
     ("GET HEAD", _REPO, _info),
+    # Clients before 1.0 try the owner alone, as a dataset without one.
+    ("GET HEAD", r"/api/(?P<kind>dataset)s/(?P<id>[^/]+)", _info),
     ("GET HEAD", rf"{_REPO}/revision/{_REVISION}", _info),
     ("GET", rf"{_REPO}/tree/{_REVISION}(/(?P<path>.*))?", _tree),
     ("POST", rf"{_REPO}/paths-info/{_REVISION}", _paths_info),
