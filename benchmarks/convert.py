@@ -1,19 +1,23 @@
-"""Measure the conversion against its peers, each in a process of its own, in one run.
+"""Measure the conversion against its peers: whole processes, start-up included, in one run.
 
     python benchmarks/convert.py [--records 6000] [--folder DIR] [--full]
 
 `floor` reads, inflates and checks the CRC of every record and keeps nothing; the second floor also
-writes what it read, with the SHA-256 that a shard needs; `tf.data` is the usual route over the
-first 400 files: TFRecordDataset, parse_single_sequence_example, Dataset.from_generator.
-Seconds are of the work, without imports; the peak is the largest resident size, of the largest
-process and of all together. Give --folder a place in memory, such as /dev/shm, to measure the work
-and not the disk. `--full` converts 57,177 records, as many as the release has, with one worker and
-with two, into shards of the default size. `--profile` prints instead what each step takes.
+writes what it read, with the SHA-256 that a shard needs. The peers are the usual route: tf.data
+(TFRecordDataset, parse_single_sequence_example) feeding Dataset.from_generator, which calls the
+generator once, or once for each of two processes that have half the files each; save_to_disk then
+makes of its cache a folder to keep. They have the two embeddings and two names of each record,
+`avmit convert` all columns. Two rows are of the start-up alone.
+
+CPU seconds are of all processes and threads; `records/CPU s` is therefore what one core does. The
+peak is the largest that all processes together held. Give --folder a place in memory, such as
+/dev/shm, to measure the work and not the disk. `--full` takes 57,177 records, as many as the
+release has, and shards of the default size, once each. `--profile` prints instead what each step
+takes.
 """
 
 import argparse
 import hashlib
-import json
 import os
 import resource
 import shutil
@@ -29,10 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from releases import CONFIG, make_archive, make_release
 
-TF_DATA_RECORDS = 400  # of the first; the whole would take minutes
 FULL = 57_177  # rated videos in the release
 REPEATS = 3
-SHARD_BYTES = 16_000_000  # so that a small release has shards for two workers, as the real one has
+SHARD_SIZE = "16MB"  # so that a small release has shards for two workers, as the real one has
 
 
 def run_floor(source: Path, _: Path) -> None:
@@ -58,16 +61,21 @@ def run_floor_written(source: Path, out: Path) -> None:
 
 def run_convert(workers: int) -> Callable[[Path, Path], None]:
     def run(source: Path, out: Path) -> None:
-        from conversion.convert.build import Options, convert
-        from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES
+        from extraction.cli import main
 
-        full = source.parent.name == f"{FULL}-records"
-        shard_bytes = DEFAULT_MAX_SHARD_BYTES if full else SHARD_BYTES
-        convert(
-            source, out, Options(workers=workers, configs=[CONFIG], max_shard_bytes=shard_bytes)
-        )
+        sys.argv = ["avmit", "convert", str(source), "--out", str(out)]
+        sys.argv += ["--config", CONFIG, "--workers", str(workers)]
+        if source.parent.name != f"{FULL}-records":
+            sys.argv += ["--max-shard-size", SHARD_SIZE]
+        main()
 
     return run
+
+
+def run_start_up(_: Path, __: Path) -> None:
+    from conversion.cli import COMMANDS
+
+    COMMANDS["convert"].load("convert")
 
 
 def tf_data_rows(paths: list[str]) -> Iterator[dict[str, Any]]:
@@ -97,24 +105,41 @@ def tf_data_rows(paths: list[str]) -> Iterator[dict[str, Any]]:
         yield {**record, **text}
 
 
-def run_tf_data(source: Path, out: Path) -> None:
-    import datasets
-    import numpy as np
+def tf_data_rows_of_all(parts: list[list[str]]) -> Iterator[dict[str, Any]]:
+    """Yield the records of several lists of files; `datasets` gives each process some of these."""
+    for paths in parts:
+        yield from tf_data_rows(paths)
 
-    import avmit
 
-    paths = sorted(map(str, source.rglob("*.tfrecord")))[:TF_DATA_RECORDS]
-    dims = avmit.EMBEDDING_DIMS[CONFIG]
-    array = {
-        name: datasets.Sequence(datasets.Sequence(datasets.Value("float32"), length=dim))
-        for name, dim in zip(("audio", "visual"), dims, strict=True)
-    }
-    text = datasets.Value("string")
-    features = datasets.Features({"filename": text, "label": text, **array})
-    made = datasets.Dataset.from_generator(
-        tf_data_rows, features=features, cache_dir=str(out), gen_kwargs={"paths": paths}
-    )
-    assert len(made) == len(paths) and np.shape(made[0]["audio"])[1] == dims[0]
+def run_tf_data(processes: int) -> Callable[[Path, Path], None]:
+    def run(source: Path, out: Path) -> None:
+        import datasets
+        import numpy as np
+
+        import avmit
+
+        datasets.disable_progress_bars()
+        paths = sorted(map(str, source.rglob("*.tfrecord")))
+        dims = avmit.EMBEDDING_DIMS[CONFIG]
+        array = {
+            name: datasets.Sequence(datasets.Sequence(datasets.Value("float32"), length=dim))
+            for name, dim in zip(("audio", "visual"), dims, strict=True)
+        }
+        text = datasets.Value("string")
+        # A list among the generator's arguments is what is cut into shards: here one a process.
+        # (A flat list of files would be one shard a file, and the pipeline built for each.)
+        parts = [paths[index::processes] for index in range(processes)]
+        made = datasets.Dataset.from_generator(
+            tf_data_rows_of_all,
+            features=datasets.Features({"filename": text, "label": text, **array}),
+            cache_dir=str(out / "cache"),
+            gen_kwargs={"parts": parts},
+            num_proc=processes if processes > 1 else None,
+        )
+        assert len(made) == len(paths) and np.shape(made[0]["audio"])[1] == dims[0]
+        made.save_to_disk(str(out / "saved"), num_proc=processes if processes > 1 else None)
+
+    return run
 
 
 def run_tf_data_read(source: Path, _: Path) -> None:
@@ -122,72 +147,37 @@ def run_tf_data_read(source: Path, _: Path) -> None:
         pass
 
 
+def run_tf_data_start_up(_: Path, __: Path) -> None:
+    import datasets  # noqa: F401
+    import tensorflow  # noqa: F401
+
+
 CASES: dict[str, tuple[str, Callable[[Path, Path], None]]] = {
+    "start-up, avmit": ("loose", run_start_up),
+    "start-up, tf.data": ("loose", run_tf_data_start_up),
     "floor": ("loose", run_floor),
     "floor, written, hashed": ("loose", run_floor_written),
     "avmit, 1 worker": ("loose", run_convert(1)),
     "avmit, 2 workers": ("loose", run_convert(2)),
+    "tf.data, reading alone": ("loose", run_tf_data_read),
+    "tf.data, 1 process": ("loose", run_tf_data(1)),
+    "tf.data, 2 processes": ("loose", run_tf_data(2)),
     "avmit, 1 worker, zip": ("zip", run_convert(1)),
     "avmit, 1 worker, tar": ("tar", run_convert(1)),
     "avmit, 1 worker, tar.gz": ("tgz", run_convert(1)),
-    "tf.data, reading alone": ("loose", run_tf_data_read),
-    "tf.data": ("loose", run_tf_data),
 }
 
 
-def measure_here(case: str, release: Path, scratch: Path) -> None:
-    """Run a case in this process and print what it took as JSON."""
-    import_first(case)
-    kind, run = CASES[case]
-    source = release / kind
-    sampler = subprocess.Popen(
-        [sys.executable, __file__, "--watch", str(os.getpid())], stdout=subprocess.PIPE, text=True
-    )
-    wall, cpu = time.perf_counter(), _cpu_seconds()
-    run(source, scratch / "out")
-    wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
-    sampler.terminate()
-    together = int(sampler.communicate()[0] or 0)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print(json.dumps({"wall": wall, "cpu": cpu, "largest": max(own, children), "all": together}))
-
-
-def import_first(case: str) -> None:
-    """Import what the case needs, which is not what is measured."""
-    if case.startswith("tf.data"):
-        import tensorflow  # noqa: F401
-    import conversion.convert.build  # noqa: F401
-
-
-def _cpu_seconds() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
-
-
-def watch(pid: int) -> None:
-    """Print, when stopped, the most bytes that a process tree held, each shared page once."""
-    import signal
-
-    peak = 0
-
-    def stop(*_: object) -> None:
-        print(peak)
-        sys.exit()
-
-    signal.signal(signal.SIGTERM, stop)
-    while os.getppid() == pid:  # a case that is cut off must not leave its watcher behind
-        total = 0
-        for child in [pid, *_children(pid)]:
-            if child == os.getpid():
-                continue
-            try:
-                rollup = Path(f"/proc/{child}/smaps_rollup").read_text()
-            except OSError:
-                continue
-            total += sum(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
-        peak = max(peak, total * 1024)
-        time.sleep(0.2)
+def _held(pid: int) -> int:
+    """Return the bytes that a process and its children hold, each shared page once."""
+    total = 0
+    for process in [pid, *_children(pid)]:
+        try:
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += sum(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
+    return total * 1024
 
 
 def _children(pid: int) -> list[int]:
@@ -238,27 +228,72 @@ def profile(source: Path) -> None:
 
 def measure(case: str, release: Path, repeats: int) -> dict[str, float]:
     """Run a case several times, each in a new process, and return the fastest."""
-    runs = []
-    for _ in range(repeats):
-        scratch = Path(tempfile.mkdtemp(dir=release))
-        try:
-            command = [sys.executable, __file__, "--case", case, str(release), str(scratch)]
-            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-            result = subprocess.run(command, check=True, capture_output=True, env=environment)
-            runs.append(json.loads(result.stdout.decode().splitlines()[-1]))
-        finally:
-            shutil.rmtree(scratch)
-    return min(runs, key=lambda run: float(run["wall"]))
+    return min(
+        (_measure_once(case, release) for _ in range(repeats)), key=lambda run: float(run["wall"])
+    )
+
+
+def _measure_once(case: str, release: Path) -> dict[str, float]:
+    scratch = Path(tempfile.mkdtemp(dir=release))
+    command = [sys.executable, __file__, "--case", case, str(release), str(scratch)]
+    # tf.data on the CPU, quietly; and no cache of an earlier run.
+    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "HF_HOME": str(scratch)}
+    try:
+        with tempfile.TemporaryFile() as told:
+            start, before = time.perf_counter(), _cpu_seconds_of_children()
+            process = subprocess.Popen(
+                command, env={**os.environ, **quiet}, stdout=told, stderr=subprocess.STDOUT
+            )
+            peak = 0
+            while process.poll() is None:
+                peak = max(peak, _held(process.pid))
+                time.sleep(0.05)
+            wall, cpu = time.perf_counter() - start, _cpu_seconds_of_children() - before
+            if process.returncode:
+                told.seek(0)
+                sys.exit(f"{case} failed:\n{told.read().decode()}")
+    finally:
+        shutil.rmtree(scratch)
+    return {"wall": wall, "cpu": cpu, "all": peak}
+
+
+def _cpu_seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def report(case: str, taken: dict[str, float], records: int, floor: float) -> None:
-    rate = records / taken["wall"]
-    per_core = floor / taken["cpu"]
-    print(
-        f"{case:26} {rate:9,.0f} records/s {taken['wall']:7.2f} s wall {taken['cpu']:7.2f} s CPU"
-        f" {per_core:7.0%} of the floor, CPU for CPU {taken['all'] / 2**20:6.0f} MiB at most",
-        flush=True,
-    )
+    print(f"{case:24}", end="")
+    if case.startswith("start-up"):
+        print(f" {'':28}", end="")
+    else:
+        rates = records / taken["wall"], records / taken["cpu"]
+        print(f" {rates[0]:7,.0f} {rates[1]:7,.0f} {floor / taken['cpu']:12.0%}", end="")
+    print(f" {taken['wall']:8.2f} {taken['cpu']:8.2f} {taken['all'] / 2**20:6,.0f}", flush=True)
+
+
+def report_all(cases: list[str], release: Path, records: int, repeats: int) -> None:
+    """Measure cases and print a table of them, and what is of interest in it."""
+    print(f"{records:,} records of {CONFIG}; processes as a whole, best of {repeats}")
+    print(f"{'':24} {'per s':>7} {'per CPU s':>9} {'floor/CPU':>10}   wall s    CPU s    MiB")
+    taken: dict[str, dict[str, float]] = {}
+    for case in cases:
+        taken[case] = measure(case, release, repeats)
+        report(case, taken[case], records, taken.get("floor", taken[case])["cpu"])
+    one, two = taken["avmit, 1 worker"], taken["avmit, 2 workers"]
+    their_one, their_two = taken["tf.data, 1 process"], taken["tf.data, 2 processes"]
+    started, they_started = taken["start-up, avmit"], taken["start-up, tf.data"]
+    after = (their_one["cpu"] - they_started["cpu"]) / (one["cpu"] - started["cpu"])
+    print(f"CPU that tf.data takes against avmit: {their_one['cpu'] / one['cpu']:.1f} times;")
+    print(f"without either's start-up: {after:.1f} times")
+    print(f"time against avmit, 1 process each: {their_one['wall'] / one['wall']:.1f} times")
+    print(f"time against avmit, 2 processes each: {their_two['wall'] / two['wall']:.1f} times")
+    print(f"avmit with 2 workers against 1: {one['wall'] / two['wall']:.2f} times as fast")
+    for kind in ("zip", "tar", "tar.gz"):
+        if archived := taken.get(f"avmit, 1 worker, {kind}"):
+            print(
+                f"{kind} against loose files: {archived['wall'] / one['wall']:.2f} times the time"
+            )
 
 
 def main() -> None:
@@ -268,13 +303,11 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--watch", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.watch:
-        watch(arguments.watch)
     if arguments.case:
-        case, release, scratch = arguments.case
-        measure_here(case, Path(release), Path(scratch))
+        case, folder, scratch = arguments.case
+        kind, run = CASES[case]
+        run(Path(folder) / kind, Path(scratch) / "out")
         return
     release = make_release(arguments.folder, arguments.records)
     if arguments.profile:
@@ -282,28 +315,10 @@ def main() -> None:
         return
     for kind in ("zip", "tar", "tgz"):
         make_archive(release, kind)
-    print(f"{arguments.records:,} records of {CONFIG}, best of {REPEATS} (tf.data: one run)")
-    taken: dict[str, dict[str, float]] = {}
-    for case in CASES:
-        taken[case] = measure(case, release, 1 if case == "tf.data" else REPEATS)
-        records = TF_DATA_RECORDS if case == "tf.data" else arguments.records
-        floor = taken["floor"]["cpu"] * records / arguments.records
-        report(case, taken[case], records, floor)
-    ours = taken["avmit, 1 worker"]
-    theirs = taken["tf.data"]["wall"] * arguments.records / TF_DATA_RECORDS
-    print(f"against tf.data: {theirs / ours['wall']:.1f} times as fast")
-    print(f"2 workers against 1: {ours['wall'] / taken['avmit, 2 workers']['wall']:.2f} times")
-    for kind in ("zip", "tar", "tar.gz"):
-        ratio = taken[f"avmit, 1 worker, {kind}"]["wall"] / ours["wall"]
-        print(f"{kind} against loose files: {ratio:.2f} times the time")
+    report_all(list(CASES), release, arguments.records, REPEATS)
     if arguments.full:
-        full = make_release(arguments.folder, FULL)
-        print(f"{FULL:,} records of {CONFIG}")
-        for case in ("floor", "floor, written, hashed", "avmit, 1 worker", "avmit, 2 workers"):
-            taken[case] = measure(case, full, 1)
-            report(case, taken[case], FULL, taken["floor"]["cpu"])
-        one, two = taken["avmit, 1 worker"], taken["avmit, 2 workers"]
-        print(f"2 workers against 1: {one['wall'] / two['wall']:.2f} times")
+        loose = [case for case, (kind, _) in CASES.items() if kind == "loose"]
+        report_all(loose, make_release(arguments.folder, FULL), FULL, 1)
 
 
 if __name__ == "__main__":
