@@ -13,7 +13,7 @@ EXTRAS_TESTS := tests/extraction tests/test_reference.py \
 	$(wildcard tests/conversion/*/test_*tensorflow*.py)
 NEWEST_TESTS := tests/test_wheel.py tests/test_house.py
 PIP := --disable-pip-version-check --quiet
-LOWEST_OF := --quiet --resolution lowest-direct --only-binary :all: -c constraints-dev.txt
+LOWEST_OF := --quiet --resolution lowest-direct --only-binary :all: --no-binary avmit -c constraints-dev.txt
 
 .PHONY: demo test lowest lint format bench clean
 
