@@ -1,5 +1,6 @@
 """Run code that is not ours: encoder modules, packages' entry points, and encoders themselves."""
 
+import os
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -9,7 +10,10 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.wording import first_line, printable
 
-_LIBRARIES = (str(Path(__file__).parent), *map(sysconfig.get_path, ("stdlib", "purelib")))
+_LIBRARIES = (
+    f"{Path(__file__).parents[1]}{os.sep}",  # this package
+    *(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib")),
+)
 
 
 @contextmanager

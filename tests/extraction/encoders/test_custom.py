@@ -291,6 +291,9 @@ def broken(frames):
 class Unloadable:
     def __init__(self, settings):
         raise RuntimeError("no\\nway")
+
+import numpy
+inverse = encoder(name="inverse", width=3, input=Frames(side=16))(numpy.linalg.inv.__wrapped__)
 """
 
 
@@ -305,6 +308,11 @@ class Unloadable:
             ("none", "broken"),
             "broken fails on a batch (KeyError: 'oh' in line 29 of mine.py): see what "
             "`avmit encoders check broken` says",
+        ),
+        (
+            ("none", "inverse"),  # nothing of this happens in the file
+            "inverse fails on a batch (LinAlgError: Last 2 dimensions of the array must be "
+            "square): see what `avmit encoders check inverse` says",
         ),
         (
             ("none", "unloadable"),
