@@ -16,6 +16,9 @@ from avmit import AvmitError
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 Advance = Callable[[int], None]
+"""Told in a worker of what was done since the last call."""
+Progress = Callable[[int, int], None]
+"""Told of (what was done since the last call, all there is to do), in a unit of the caller's."""
 
 _POLL_SECONDS = 0.1
 

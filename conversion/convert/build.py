@@ -36,7 +36,7 @@ from conversion.release.annotations import Annotations
 from conversion.release.archives import remove_spills
 from conversion.release.record_sets import RecordSet
 from conversion.wording import printable
-from conversion.workers import run_tasks
+from conversion.workers import Progress, run_tasks
 from conversion.zenodo.record_file import read_record_of, source_of
 
 _SPILLS = "_archives"  # no config's name begins so
@@ -68,10 +68,6 @@ class Built:
     earlier: Counter[Earlier] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
-
-
-Progress = Callable[[int, int], None]
-"""Told of (records done since the last call, records in all)."""
 
 
 def convert(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import avmit
-from conversion.convert.build import Options, Progress, convert
+from conversion.convert.build import Options, convert
 from conversion.release.generate import LABELS, generate_release
+from conversion.workers import Progress
 
 
 def run_demo(out: Path, progress: Progress) -> Iterator[str]:

@@ -16,12 +16,9 @@ from conversion.package.workspace import WORK, is_given_up, workspace
 from conversion.release.record_sets import SUFFIX
 from conversion.tfrecord.record import Record, write_record
 from conversion.whole import write_whole
-from conversion.workers import run_tasks
+from conversion.workers import Progress, run_tasks
 
 _COLUMNS = ("filename", "label", "tfrecord_filename", "audio", "visual")
-
-Progress = Callable[[int, int], None]
-"""Told of (records written since the last call, records in all)."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,7 @@ def export(
         work = space.folder("_export")
         tasks = [
             ShardToExport(package / config / shard.file, shard, dict(manifest.dims), out, work)
-            for shards in manifest.splits.values()
-            for shard in shards
+            for shard in manifest.shards
         ]
         names = [name for _, found in run_tasks(_names, tasks, workers, _ignore) for name in found]
         check_schemas(package / config, manifest)

@@ -54,24 +54,23 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
 
 def _shard_problems(package: Path, manifest: Manifest) -> Iterator[str]:
     first = None
-    for shards in manifest.splits.values():
-        for shard in shards:
-            path, where = package / manifest.config / shard.file, f"{manifest.config}/{shard.file}"
-            if not path.is_file():
-                yield f"{where} is missing"
-            elif path.stat().st_size != shard.bytes:
-                size = path.stat().st_size
-                yield f"{where} has {size:,} bytes, in the manifest {shard.bytes:,}"
-            else:
-                try:
-                    schema = read_schema(path)
-                except AvmitError as error:
-                    yield str(error)
-                    continue
-                first = first or schema
-                problem = schema_problem(schema, manifest, None, first)
-                if problem:
-                    yield f"{where}: {problem}"
+    for shard in manifest.shards:
+        path, where = package / manifest.config / shard.file, f"{manifest.config}/{shard.file}"
+        if not path.is_file():
+            yield f"{where} is missing"
+        elif path.stat().st_size != shard.bytes:
+            size = path.stat().st_size
+            yield f"{where} has {size:,} bytes, in the manifest {shard.bytes:,}"
+        else:
+            try:
+                schema = read_schema(path)
+            except AvmitError as error:
+                yield str(error)
+                continue
+            first = first or schema
+            problem = schema_problem(schema, manifest, None, first)
+            if problem:
+                yield f"{where}: {problem}"
 
 
 def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[str, LocalFile]:

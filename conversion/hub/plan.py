@@ -18,7 +18,7 @@ from conversion.hub.local import LocalFile, files_to_publish
 from conversion.hub.neighbours import refuse_mixed, refuse_other_labels
 from conversion.hub.published import Published
 from conversion.hub.remote import RemoteFile
-from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest
+from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, ratings_first
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.schema import read_features
 from conversion.wording import format_bytes
@@ -182,7 +182,7 @@ def _merged_card(
 ) -> str:
     """Return the card of all of avmit's configs, merged into that on the Hub, or the local one."""
     known = {**there.manifests, **manifests}
-    known = dict(sorted(known.items(), key=lambda item: (bool(item[1].dims), item[0])))
+    known = ratings_first(known)
     new = render_card(known, {name: {**there.features, **features}[name] for name in known})
     if CARD in there.files:
         return merge_cards(there.card, new, f"{CARD} on the Hub")

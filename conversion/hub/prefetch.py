@@ -24,11 +24,9 @@ from conversion.package.staging import Staging, is_intact
 from conversion.package.workspace import Workspace, workspace
 from conversion.whole import open_to_append
 from conversion.wording import first_line, format_bytes
+from conversion.workers import Progress
 
 _ATTEMPTS = 4  # to bring a shard whole
-
-Progress = Callable[[int, int], None]
-"""Told of (bytes that came since the last call, bytes to come in all)."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +107,14 @@ def _look(manifest: Manifest, space: Workspace) -> _Config:
     """See which shards are here, published or left by a run that was cut off, and stage them."""
     staging = Staging(space, manifest.config, manifest.bad_list)
     wanted = []
-    for shards in manifest.splits.values():
-        for shard in shards:
-            here = staging.left_of(shard.file)
-            found = next((path for path in here if is_intact(path, shard)), None)
-            if found is None:
-                wanted.append(shard)
-                staging.take_over(_part(staging, shard).name)
-            else:
-                staging.adopt(found)
+    for shard in manifest.shards:
+        here = staging.left_of(shard.file)
+        found = next((path for path in here if is_intact(path, shard)), None)
+        if found is None:
+            wanted.append(shard)
+            staging.take_over(_part(staging, shard).name)
+        else:
+            staging.adopt(found)
     return _Config(manifest, staging, wanted)
 
 
@@ -175,23 +172,22 @@ def _check_batches(remote: RemotePackage, config: _Config) -> None:
         AvmitError: it is, or has another number of rows; it is deleted.
     """
     staging = config.staging
-    for shards in config.manifest.splits.values():
-        for shard in shards:
-            path, published = staging.shard(shard.file), staging.published / shard.file
-            if published.exists() and path.samefile(published):
-                continue
-            try:
-                rows = sum(batch.num_rows for batch in read_batches(path))
-                problem = "" if rows == shard.rows else f"it has {rows:,} rows, not {shard.rows:,}"
-            except AvmitError as error:
-                problem = first_line(error.__cause__ or error)
-            if problem:
-                path.unlink()
-                name = remote.name(f"{config.manifest.config}/{shard.file}")
-                raise AvmitError(
-                    f"{name} makes no sense ({problem}): nothing of it is kept; "
-                    "ask its owner to push it again"
-                )
+    for shard in config.manifest.shards:
+        path, published = staging.shard(shard.file), staging.published / shard.file
+        if published.exists() and path.samefile(published):
+            continue
+        try:
+            rows = sum(batch.num_rows for batch in read_batches(path))
+            problem = "" if rows == shard.rows else f"it has {rows:,} rows, not {shard.rows:,}"
+        except AvmitError as error:
+            problem = first_line(error.__cause__ or error)
+        if problem:
+            path.unlink()
+            name = remote.name(f"{config.manifest.config}/{shard.file}")
+            raise AvmitError(
+                f"{name} makes no sense ({problem}): nothing of it is kept; "
+                "ask its owner to push it again"
+            )
 
 
 def _write_card(

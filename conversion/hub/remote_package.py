@@ -14,7 +14,14 @@ from conversion.card.readme import NAME as CARD
 from conversion.hub.client import Tell
 from conversion.hub.remote import Repository, open_repository
 from conversion.hub.retry import Retry
-from conversion.package.manifest import MISSING, NAME, Manifest, Shard, parse_manifest
+from conversion.package.manifest import (
+    MISSING,
+    NAME,
+    Manifest,
+    Shard,
+    parse_manifest,
+    ratings_first,
+)
 from conversion.package.manifest_problems import check_config_name
 
 _ASK = "ask its owner to push it again"
@@ -58,7 +65,7 @@ class RemotePackage:
                 )
         chosen = there if not configs else sorted(set(configs))
         found = {config: self._manifest(config) for config in chosen}
-        return dict(sorted(found.items(), key=lambda item: (bool(item[1].dims), item[0])))
+        return ratings_first(found)
 
     def _manifest(self, config: str) -> Manifest:
         path = f"{config}/{NAME}"
@@ -69,9 +76,8 @@ class RemotePackage:
             manifest = parse_manifest(text, config)
         except ValueError as error:
             raise AvmitError(f"{self.name(path)} is malformed ({error}): {_ASK}") from None
-        for shards in manifest.splits.values():
-            for shard in shards:
-                self._check_shard(f"{config}/{shard.file}", shard)
+        for shard in manifest.shards:
+            self._check_shard(f"{config}/{shard.file}", shard)
         return manifest
 
     def _check_shard(self, path: str, shard: Shard) -> None:

@@ -52,7 +52,7 @@ def _label_names(package: Path, manifests: Mapping[str, Manifest]) -> str:
     """Say how many names the embedding configs' `label` has; nothing where that cannot be read."""
     for config, manifest in manifests.items():
         if manifest.dims:
-            first = next(shard.file for shards in manifest.splits.values() for shard in shards)
+            first = manifest.shards[0].file
             try:
                 names = described_features(read_schema(package / config / first))["label"]["names"]
                 return f", so label numbers are of {len(names):,} names"

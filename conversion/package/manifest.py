@@ -67,6 +67,11 @@ class Manifest:
         """The name of the list of what was left out, BAD or BAD_VIDEOS."""
         return BAD_VIDEOS if self.extracted else BAD
 
+    @property
+    def shards(self) -> list[Shard]:
+        """The shards of all splits, in order."""
+        return [shard for shards in self.splits.values() for shard in shards]
+
     def rows(self, split: str) -> int:
         """Count the rows of a split."""
         return sum(shard.rows for shard in self.splits[split])
@@ -77,7 +82,7 @@ class Manifest:
 
     def timesteps(self, column: str) -> tuple[int, int]:
         """Return the smallest and the largest number of timesteps in `column`."""
-        found = [s.timesteps[column] for shards in self.splits.values() for s in shards if s.rows]
+        found = [shard.timesteps[column] for shard in self.shards if shard.rows]
         return min(low for low, _ in found), max(high for _, high in found)
 
     def write(self, folder: Path) -> None:
@@ -140,7 +145,7 @@ def read_package(package: Path) -> dict[str, Manifest]:
         AvmitError: there is no such folder, no config in it, or one with a bad manifest.
     """
     manifests = {name: read_manifest(package / name, name) for name in _configs(package)}
-    return _ratings_first(manifests)
+    return ratings_first(manifests)
 
 
 def read_manifests(package: Path) -> tuple[dict[str, Manifest], dict[str, str]]:
@@ -158,7 +163,7 @@ def read_manifests(package: Path) -> tuple[dict[str, Manifest], dict[str, str]]:
             problems[name] = error.strerror or str(error)
         except ValueError as error:
             problems[name] = str(error)
-    return _ratings_first(manifests), problems
+    return ratings_first(manifests), problems
 
 
 def _configs(package: Path) -> list[str]:
@@ -175,7 +180,8 @@ def _configs(package: Path) -> list[str]:
     return names
 
 
-def _ratings_first(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
+def ratings_first(manifests: Mapping[str, Manifest]) -> dict[str, Manifest]:
+    """Return configs in the order in which they are shown: ratings, then embeddings, by name."""
     return dict(sorted(manifests.items(), key=lambda item: (bool(item[1].dims), item[0])))
 
 

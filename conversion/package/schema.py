@@ -36,7 +36,7 @@ def read_features(folder: Path, manifest: Manifest) -> datasets.Features:
     Raises:
         AvmitError: the shard cannot be read, or not as `datasets` would.
     """
-    path = folder / next(shard.file for shards in manifest.splits.values() for shard in shards)
+    path = folder / manifest.shards[0].file
     features = features_of(read_schema(path))
     if features is None:
         raise AvmitError(
@@ -132,7 +132,7 @@ def check_schemas(folder: Path, manifest: Manifest) -> None:
         AvmitError: a shard cannot be read, or has other columns.
     """
     first = None
-    for shard in (shard for shards in manifest.splits.values() for shard in shards):
+    for shard in manifest.shards:
         schema = read_schema(folder / shard.file)
         first = first or schema
         problem = schema_problem(schema, manifest, None, first)

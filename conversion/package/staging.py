@@ -96,7 +96,7 @@ class Staging:
         for folder in (*self._earlier, self.published):
             path = folder / name
             with contextlib.suppress(AvmitError):
-                for shard in _shards(read_manifest(folder)):
+                for shard in read_manifest(folder).shards:
                     if shard.file == name and _is_file(path):
                         listed = read_bad(folder, self._bad_list)
                         yield path, shard, [row for row in listed if row[0] in records]
@@ -127,7 +127,7 @@ class Staging:
 
         `lists` are rows by file name.
         """
-        keep = {shard.file for shard in _shards(manifest)}
+        keep = {shard.file for shard in manifest.shards}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 path.unlink()
@@ -246,13 +246,8 @@ def _same(built: Path, published: Path) -> bool:
     )
 
 
-def _shards(manifest: Manifest) -> Iterator[Shard]:
-    for shards in manifest.splits.values():
-        yield from shards
-
-
 def _named(manifest: Manifest) -> set[str]:
-    return {NAME, *_LISTS, *(shard.file for shard in _shards(manifest))}
+    return {NAME, *_LISTS, *(shard.file for shard in manifest.shards)}
 
 
 def _is_file(path: Path) -> bool:

@@ -29,7 +29,7 @@ def package_check(package: Path) -> Check:
 
 def folder_checks(package: Path, config: str, manifest: Manifest) -> list[Check]:
     """Check that a config's folder has no other files, and say how many shards it has."""
-    named = {shard.file for shards in manifest.splits.values() for shard in shards}
+    named = {shard.file for shard in manifest.shards}
     others = {path.name for path in (package / config).iterdir() if _seen(path)}
     others -= named | {NAME, MISSING, BAD, BAD_VIDEOS}
     unknown = [f"the manifest does not name {name}" for name in sorted(others)]

@@ -1,7 +1,7 @@
 """`avmit verify`: check a package whole, bytes first, then what they say."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,10 +15,7 @@ from conversion.verify.check import Check
 from conversion.verify.folders import folder_checks, package_check
 from conversion.verify.rows import ratings_checks, row_checks
 from conversion.verify.shards import Examined, ShardToCheck, examine, shard_checks
-from conversion.workers import run_tasks
-
-Progress = Callable[[int, int], None]
-"""Told of (bytes read since the last call, bytes in all)."""
+from conversion.workers import Progress, run_tasks
 
 
 def verify(

@@ -19,6 +19,7 @@ WORST = 10
 
 Progress = Callable[[int, int], None]
 """Told of (videos compared since the last call, videos in all)."""
+
 _Row = dict[str, npt.NDArray[np.float32]]
 
 
@@ -196,8 +197,7 @@ def _manifest(package: Path, manifests: dict[str, Manifest], config: str) -> Man
 
 
 def _shards(package: Path, manifest: Manifest) -> Iterator[Path]:
-    for shards in manifest.splits.values():
-        yield from (package / manifest.config / shard.file for shard in shards)
+    yield from (package / manifest.config / shard.file for shard in manifest.shards)
 
 
 def _names(package: Path, manifest: Manifest) -> set[str]:

@@ -181,7 +181,7 @@ def _check_same(
     manifest: Manifest, tasks: list[ShardTask], source: dict[str, Any], published: Path
 ) -> None:
     """Refuse to mix rows of another making into a published config."""
-    names = [shard.file for shards in manifest.splits.values() for shard in shards]
+    names = [shard.file for shard in manifest.shards]
     for key, here in source.items():
         there = manifest.source.get(key, {})  # an old one may say nothing of it
         if there != here:
@@ -240,8 +240,7 @@ def _finish(
 
 
 def _published_shards(staging: Staging) -> set[str]:
-    splits = read_manifest(staging.published).splits
-    return {shard.file for shards in splits.values() for shard in shards}
+    return {shard.file for shard in read_manifest(staging.published).shards}
 
 
 def _kept(task: ShardTask, staging: Staging, options: Options) -> _Finished | None:
