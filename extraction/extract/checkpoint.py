@@ -69,7 +69,7 @@ class Spill:
         """Write what is not on disk yet."""
         if self._kept:
             content = io.BytesIO()
-            # `allow_pickle` would be an array of that name for NumPy before 2.1; none holds objects.
+            # Before NumPy 2.1, `allow_pickle` would be an array of that name; none holds objects.
             np.savez(content, **_pack(self._kept, self._identity))
             write_whole(self._part(self._parts), content.getvalue())
             self._parts += 1
