@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from operator import attrgetter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +23,6 @@ Dims = tuple[int, int]
 
 MOST_LISTED = 5
 """How many bad records are looked for before a run gives up."""
-
-_VALUES = attrgetter(*(column.name for column in fields(Video)))
 
 WRITER_VERSION = 1
 """Raise it when the same records are to give other bytes, so that no old shard is kept."""
@@ -95,7 +92,7 @@ class SourceDigest:
             "schema": task.schema.serialize().to_pybytes().hex(),
             "encoding": asdict(task.encoding),
             "batch_rows": task.batch_rows,
-            "videos": [_VALUES(video) for video in task.videos],
+            "videos": task.videos,
         }
         self._digest.update(json.dumps(described, sort_keys=True).encode())
 

@@ -1,16 +1,17 @@
 """The three annotation files of a release and the rules that their rows keep."""
 
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from avmit import AvmitError, Split, ratings_features
-from conversion.release.plain_csv import read_plain_csv
+from conversion.release.csv_table import CsvTable, Rule, read_csv_table
 from conversion.release.visible_files import visible_files
 from conversion.whole import read_regular
 
@@ -20,11 +21,22 @@ FILES = {
     "test_set": "test_set.csv",
 }
 
-_Named = TypeVar("_Named", "Video", "TestVideo")
+_KEY = "tfrecord_filename"
+_COUNTS = ["r1", "r2", "r3"]
+# The bound of the counts is one that no number of raters reaches, so that a mangled row is seen.
+_WHOLE_NUMBERS = {"rating": range(1, 4)} | dict.fromkeys(_COUNTS, range(1000))
+# The authors' README says three; the released rows have up to seven, and those are data.
+_FEWEST_RATINGS = 3
+_PART = r"(?:[^/.]|\.[^/.]|\.\.[^/])[^/]*"
+_RECORD_NAME = f"{_PART}/{_PART}"
+"""Two names, of which neither is `.` or `..`."""
+_MOST_BYTES = 256_000_000
+"""Ten times the largest file of the release, and what every machine can hold."""
+
+_Row = TypeVar("_Row", "Video", "TestVideo")
 
 
-@dataclass(frozen=True, slots=True)
-class RawRating:
+class RawRating(NamedTuple):
     """One person's rating (1, 2 or 3) of one video."""
 
     filename: str
@@ -34,8 +46,7 @@ class RawRating:
     rating: int
 
 
-@dataclass(frozen=True, slots=True)
-class Video:
+class Video(NamedTuple):
     """A rated video; r1, r2 and r3 count the ratings of that value, three or more together."""
 
     filename: str
@@ -48,8 +59,7 @@ class Video:
     tfrecord_filename: str
 
 
-@dataclass(frozen=True, slots=True)
-class TestVideo:
+class TestVideo(NamedTuple):
     """A video of the test set; `new_filename` is its name as a stimulus, by AVMIT label."""
 
     filename: str
@@ -109,62 +119,20 @@ def read_annotations(files: dict[str, Path]) -> Annotations:
         AvmitError: a file cannot be read, lacks a column, has one twice or has a bad row; the text
             names file and row.
     """
-    raw_ratings = _raw_ratings(files["raw_ratings"])
-    ratings = _ratings(files["ratings"])
-    test_set = _test_set(files["test_set"])
-    rated = {video.tfrecord_filename: video for video in ratings}
-    for test_video, row in test_set:
-        video = rated.get(test_video.tfrecord_filename)
-        if video is None:
-            raise row.error(
-                f"{test_video.tfrecord_filename} is not in {FILES['ratings']}: "
-                "take both files from one release"
-            )
-        for column in ("filename", "AVMIT_label", "MIT_label", "video_location"):
-            here, there = getattr(test_video, column), getattr(video, column)
-            if here != there:
-                raise row.error(
-                    f"{column} is '{here}', but '{there}' in {FILES['ratings']}: "
-                    "take both files from one release"
-                )
-    if not ratings:
-        raise AvmitError(f"{files['ratings']} has no rows: take it from the release again")
-    return Annotations(raw_ratings, ratings, [video for video, _ in test_set])
-
-
-def _raw_ratings(file: Path) -> pa.Table:
+    raw_ratings = _read(files["raw_ratings"], RawRating._fields)
+    ratings = _read(files["ratings"], Video._fields)
+    test_set = _read(files["test_set"], TestVideo._fields)
+    _check_against(ratings.rows, test_set)
+    if ratings.rows.empty:
+        raise AvmitError(f"{ratings.file} has no rows: take it from the release again")
     schema = ratings_features("raw_ratings").arrow_schema.remove_metadata()
-    data = _content(file)
-    table = read_plain_csv(data, schema.names)
-    if table is not None and _are_whole(table["rating"], _RATING):
-        return table.cast(schema)
-    rows = [asdict(_raw_rating(row)) for row in _rows(file, data, RawRating)]
-    return pa.Table.from_pylist(rows, schema)
-
-
-def _ratings(file: Path) -> list[Video]:
-    """Read the rated videos by column, or, if any rule is not kept, by row, to say where."""
-    names = [field.name for field in fields(Video)]
-    data = _content(file)
-    table = read_plain_csv(data, names)
-    if table is not None and all(_are_whole(table[column], _COUNT) for column in _COUNTS):
-        columns = {name: table[name].to_pylist() for name in names}
-        for column in _COUNTS:
-            columns[column] = list(map(int, columns[column]))
-        records = columns["tfrecord_filename"]
-        sums = map(sum, zip(*(columns[column] for column in _COUNTS), strict=True))
-        if (
-            min(sums, default=_FEWEST_RATINGS) >= _FEWEST_RATINGS
-            and len(set(records)) == len(records)
-            and all(map(_is_record_name, records))
-        ):
-            return list(map(Video, *columns.values()))
-    return [video for video, _ in _unique((_video(row), row) for row in _rows(file, data, Video))]
-
-
-def _test_set(file: Path) -> list[tuple[TestVideo, "_Row"]]:
-    rows = _rows(file, _content(file), TestVideo)
-    return _unique((_test_video(row), row) for row in rows)
+    table = pa.Table.from_pandas(raw_ratings.rows, schema, preserve_index=False)
+    return Annotations(
+        # Without what pandas notes in the schema; batches then are cut by number of rows alone.
+        table.cast(schema).combine_chunks(),
+        _tuples(Video, ratings.rows),
+        _tuples(TestVideo, test_set.rows),
+    )
 
 
 def _content(file: Path) -> bytes:
@@ -175,148 +143,106 @@ def _content(file: Path) -> bytes:
         raise AvmitError(f"{what}: take it from the release again") from None
 
 
-def _are_whole(column: pa.ChunkedArray, allowed: range) -> bool:
-    return all(_is_whole(value, allowed) for value in column.unique().to_pylist())
+def _read(file: Path, columns: tuple[str, ...]) -> CsvTable:
+    """Read one file, whose rows keep the rules that can be checked without the others."""
+    table = read_csv_table(file, _content(file), columns)
+    numbers = {
+        column: _whole_numbers(table.rows[column], allowed)
+        for column, allowed in _WHOLE_NUMBERS.items()
+        if column in columns
+    }
+    rules = [
+        _in_range(column, numbers[column]) if column in numbers else _not_empty(table.rows, column)
+        for column in columns
+    ]
+    if _KEY in columns:
+        rules.append(_record_names(table.rows))
+    if set(_COUNTS) <= numbers.keys():
+        rules.append(_rated_enough(numbers))
+    if _KEY in columns:
+        rules.append(_once(table.rows))
+    table.check(rules)
+    return replace(table, rows=table.rows.assign(**numbers))
 
 
-def _is_whole(value: str, allowed: range) -> bool:
+def _whole_numbers(texts: pd.Series, allowed: range) -> npt.NDArray[np.int64]:
+    """Return the numbers that texts are, -1 for what is not one of `allowed`."""
+    codes, different = pd.factorize(texts)
+    values = [int(text) if _is_whole(text, allowed) else -1 for text in different]
+    numbers: npt.NDArray[np.int64] = np.array(values, np.int64)[codes]
+    return numbers
+
+
+def _is_whole(text: str, allowed: range) -> bool:
     # The length first: int() refuses thousands of digits in a way of its own.
-    return value.isascii() and value.isdigit() and len(value) < 10 and int(value) in allowed
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) in allowed
 
 
-def _is_record_name(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 2 and all(parts) and not {".", ".."} & set(parts)
-
-
-class _Row:
-    """A CSV row with where it stands; the line counts from 1, the header's."""
-
-    __slots__ = ("_columns", "_fields", "file", "line")
-
-    def __init__(self, file: Path, line: int, columns: dict[str, int], fields: list[str]):
-        self.file = file
-        self.line = line
-        self._columns = columns
-        self._fields = fields
-
-    def error(self, what: str) -> AvmitError:
-        return AvmitError(f"{self.file}, row {self.line}: {what}")
-
-    def text(self, column: str) -> str:
-        value = self._fields[self._columns[column]]
-        if not value:
-            raise self.error(f"{column} is empty: take the file from the release again")
-        return value
-
-    def whole(self, column: str, allowed: range) -> int:
-        value = self._fields[self._columns[column]]
-        if not _is_whole(value, allowed):
-            raise self.error(
-                f"{column} is '{value}', not a whole number from {allowed[0]} to {allowed[-1]}: "
-                "take the file from the release again"
-            )
-        return int(value)
-
-
-_COUNT = range(1000)  # a bound no number of raters reaches, so that a mangled row is seen
-_COUNTS = ("r1", "r2", "r3")
-_FEWEST_RATINGS = 3
-_RATING = range(1, 4)
-_MOST_BYTES = 256_000_000
-"""Ten times the largest file of the release, and what every machine can hold."""
-
-
-def _rows(file: Path, data: bytes, kind: type) -> Iterator[_Row]:
-    wanted = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
-    try:
-        with io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
-            header = next(reader, [])
-            missing = [column for column in wanted if column not in header]
-            if missing:
-                raise AvmitError(
-                    f"{file}, row 1: no column {', '.join(missing)}; it has "
-                    f"{', '.join(header) or 'none'}: take the file from the release again"
-                )
-            twice = [column for column in wanted if header.count(column) > 1]
-            if twice:
-                raise AvmitError(
-                    f"{file}, row 1: column {', '.join(twice)} stands there more than once: "
-                    "take the file from the release again"
-                )
-            columns = {name: index for index, name in enumerate(header)}
-            for fields in reader:
-                if not fields:
-                    continue
-                row = _Row(file, reader.line_num, columns, fields)
-                if len(fields) != len(header):
-                    raise row.error(
-                        f"{len(fields)} fields where the header has {len(header)}: "
-                        "take the file from the release again"
-                    )
-                yield row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise AvmitError(f"{file} is not UTF-8 CSV ({error}): take it from the release") from error
-
-
-def _raw_rating(row: _Row) -> RawRating:
-    return RawRating(
-        row.text("filename"),
-        row.text("AVMIT_label"),
-        row.text("MIT_label"),
-        row.text("video_location"),
-        row.whole("rating", _RATING),
-    )
-
-
-def _video(row: _Row) -> Video:
-    video = Video(
-        row.text("filename"),
-        row.whole("r1", _COUNT),
-        row.whole("r2", _COUNT),
-        row.whole("r3", _COUNT),
-        row.text("AVMIT_label"),
-        row.text("MIT_label"),
-        row.text("video_location"),
-        _record_name(row),
-    )
-    ratings = video.r1 + video.r2 + video.r3
-    # The authors' README says three; the released rows have up to seven, and those are data.
-    if ratings < _FEWEST_RATINGS:
-        raise row.error(
-            f"r1 + r2 + r3 is {ratings}, and every video was rated three times or more: "
+def _in_range(column: str, numbers: npt.NDArray[np.int64]) -> Rule:
+    allowed = _WHOLE_NUMBERS[column]
+    return (
+        numbers < 0,
+        lambda row: (
+            f"{column} is '{row[column]}', not a whole number from {allowed[0]} to {allowed[-1]}: "
             "take the file from the release again"
-        )
-    return video
-
-
-def _test_video(row: _Row) -> TestVideo:
-    return TestVideo(
-        row.text("filename"),
-        row.text("AVMIT_label"),
-        row.text("MIT_label"),
-        row.text("video_location"),
-        row.text("new_filename"),
-        _record_name(row),
+        ),
     )
 
 
-def _record_name(row: _Row) -> str:
-    name = row.text("tfrecord_filename")
-    if not _is_record_name(name):
-        raise row.error(f"tfrecord_filename '{name}' is not of the form label/name.tfrecord")
-    return name
+def _not_empty(rows: pd.DataFrame, column: str) -> Rule:
+    wrong = (rows[column] == "").to_numpy(bool)
+    return wrong, lambda row: f"{column} is empty: take the file from the release again"
 
 
-def _unique(rows: Iterator[tuple[_Named, _Row]]) -> list[tuple[_Named, _Row]]:
-    first: dict[str, int] = {}
-    kept = []
-    for video, row in rows:
-        line = first.setdefault(video.tfrecord_filename, row.line)
-        if line != row.line:
-            raise row.error(
-                f"{video.tfrecord_filename} stands in row {line} already: keep one of the two"
-            )
-        kept.append((video, row))
-    return kept
+def _record_names(rows: pd.DataFrame) -> Rule:
+    wrong = ~rows[_KEY].str.fullmatch(_RECORD_NAME).to_numpy(bool)
+    return wrong, lambda row: f"{_KEY} '{row[_KEY]}' is not of the form label/name.tfrecord"
+
+
+def _rated_enough(numbers: Mapping[str, npt.NDArray[np.int64]]) -> Rule:
+    sums = sum((numbers[column] for column in _COUNTS), np.zeros(1, np.int64))
+    return (
+        sums < _FEWEST_RATINGS,
+        lambda row: (
+            f"r1 + r2 + r3 is {row[_COUNTS].astype(int).sum()}, "
+            "and every video was rated three times or more: take the file from the release again"
+        ),
+    )
+
+
+def _once(rows: pd.DataFrame) -> Rule:
+    def message(row: pd.Series) -> str:
+        first = rows.index[rows[_KEY] == row[_KEY]][0]
+        return f"{row[_KEY]} stands in row {first} already: keep one of the two"
+
+    return rows[_KEY].duplicated().to_numpy(), message
+
+
+def _check_against(ratings: pd.DataFrame, test_set: CsvTable) -> None:
+    """Check that all videos of the test set are rated ones, and are said to be the same."""
+    rated = test_set.rows[[_KEY]].merge(ratings, "left", on=_KEY, indicator=True)
+    rated.index = test_set.rows.index
+    advice = "take both files from one release"
+    rules: list[Rule] = [
+        (
+            (rated["_merge"] == "left_only").to_numpy(),
+            lambda row: f"{row[_KEY]} is not in {FILES['ratings']}: {advice}",
+        )
+    ]
+    for column in ("filename", "AVMIT_label", "MIT_label", "video_location"):
+        rules.append(_same(column, test_set.rows, rated, advice))
+    test_set.check(rules)
+
+
+def _same(column: str, rows: pd.DataFrame, rated: pd.DataFrame, advice: str) -> Rule:
+    return (
+        (rows[column] != rated[column]).to_numpy(bool),
+        lambda row: (
+            f"{column} is '{row[column]}', but '{rated[column][row.name]}' in {FILES['ratings']}: "
+            f"{advice}"
+        ),
+    )
+
+
+def _tuples(kind: type[_Row], rows: pd.DataFrame) -> list[_Row]:
+    return list(map(kind._make, zip(*(rows[column].tolist() for column in rows), strict=True)))

@@ -4,7 +4,6 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +83,14 @@ def generate_release(
     return videos
 
 
-def write_rows(path: Path, kind: type, rows: Iterable[object]) -> None:
-    """Write rows of an annotation dataclass as a CSV with its fields as columns."""
+def write_rows(
+    path: Path, kind: type[RawRating | Video | TestVideo], rows: Iterable[tuple[object, ...]]
+) -> None:
+    """Write rows of an kind of annotation as a CSV with its fields as columns."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(kind)])
-    writer.writerows(astuple(row) for row in rows)  # type: ignore[call-overload]
+    writer.writerow(kind._fields)
+    writer.writerows(rows)
     _put(path, text.getvalue().encode())
 
 

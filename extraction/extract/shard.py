@@ -67,7 +67,7 @@ def input_digest(task: ShardTask) -> str:
         "encoding": asdict(task.encoding),
         "batch_rows": task.batch_rows,
         "source": task.source,
-        "videos": [asdict(video) for video in task.videos],
+        "videos": [video._asdict() for video in task.videos],
         "files": [_identity(file, task.root) for file in task.files],
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
