@@ -70,7 +70,8 @@ class Spill:
         if self._kept:
             content = io.BytesIO()
             # Before NumPy 2.1, `allow_pickle` would be an array of that name; none holds objects.
-            np.savez(content, **_pack(self._kept, self._identity))
+            arrays: dict[str, Any] = _pack(self._kept, self._identity)
+            np.savez(content, **arrays)
             write_whole(self._part(self._parts), content.getvalue())
             self._parts += 1
             self._done += len(self._kept)
