@@ -5,11 +5,10 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from support.zenodo import ZenodoServer
-
 from conversion.zenodo.download import CHUNK, Retrieved, download
 from conversion.zenodo.record import read_record
 from conversion.zenodo.retry import Retry
+from support.zenodo import ZenodoServer
 
 QUICK = Retry(attempts=3, first_wait=0, longest_asked=5)
 ONCE = Retry(attempts=1)
