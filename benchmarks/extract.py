@@ -34,7 +34,8 @@ import numpy.typing as npt
 import psutil
 
 from extraction.encoders import registry
-from extraction.encoders.base import Network, Side, Sides
+from extraction.encoders.base import Network, Side
+from extraction.encoders.settings import Modality
 from extraction.encoders.tensorflow.frames_network import KerasEncoder
 from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, VGG16_ENCODER, YAMNET
 from extraction.extras import require
@@ -125,7 +126,7 @@ def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
     network, form = side.network, side.encoder.input
     assert isinstance(form, Frames)
     interval, size = form.interval_ms, form.side
-    sides = Sides(Side(YAMNET, NoNetwork()), side)
+    sides: dict[Modality, Side] = {"audio": Side(YAMNET, NoNetwork()), "visual": side}
     files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(run.videos)]
     frames = read_frames(run.clips[0], interval, size)
     per_video = len(frames)

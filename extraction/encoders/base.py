@@ -114,14 +114,6 @@ class Side:
     network: Network
 
 
-@dataclass(frozen=True)
-class Sides:
-    """What is computed of each video; None for a side that is not wanted."""
-
-    audio: Side | None
-    visual: Side | None
-
-
 def matrices(found: Any) -> list[Matrix]:
     """Return what `encode` gave for a batch as one float32 matrix (k, width) for each item."""
     rows = [np.asarray(one, np.float32) for one in found]

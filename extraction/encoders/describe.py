@@ -1,34 +1,28 @@
 """What a config's manifest says about where its embeddings come from."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from conversion.package.manifest_problems import EXTRACTION
-from extraction.encoders.base import Encoder, Side, Sides
+from extraction.encoders.base import Encoder, Side
 from extraction.encoders.settings import Modality
 from extraction.extras import ONEDNN, require
 from extraction.media.forms import Frames, Sound
 
 
-def by_column(sides: Sides) -> dict[Modality, Side]:
-    """Return the sides that there are."""
-    chosen: dict[Modality, Side | None] = {"audio": sides.audio, "visual": sides.visual}
-    return {name: side for name, side in chosen.items() if side is not None}
-
-
-def describe(sides: Sides, local: dict[Modality, bool]) -> dict[str, Any]:
+def describe(sides: Mapping[Modality, Side], local: Mapping[Modality, bool]) -> dict[str, Any]:
     """Return the manifest's `source`: encoders by column, and the versions of libraries.
 
     `local` says by column whether the weights came from a file that the user named.
     """
-    used = by_column(sides)
     extras = {
-        module: side.encoder.extra for side in used.values() for module in _modules(side.encoder)
+        module: side.encoder.extra for side in sides.values() for module in _modules(side.encoder)
     }
     libraries = sorted(extras)
     return {
         "kind": EXTRACTION,
-        "encoders": {name: _encoder(side, local[name]) for name, side in used.items()},
+        "encoders": {name: _encoder(side, local[name]) for name, side in sides.items()},
         "libraries": {module: version(module, extras[module]) for module in libraries},
         "settings": {ONEDNN: os.environ.get(ONEDNN, "default")}
         if "tensorflow" in libraries

@@ -9,6 +9,7 @@ from avmit import AvmitError
 from extraction.media.forms import Frames
 
 Modality = Literal["audio", "visual"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 Pooling = Literal["cls", "mean", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]

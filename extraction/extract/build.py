@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ from conversion.package.workspace import workspace
 from conversion.package.writer import batch_rows, plan_shards, shard_name
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
-from extraction.encoders.base import Sides
-from extraction.encoders.describe import by_column, describe, describe_line
+from extraction.encoders.base import Side
+from extraction.encoders.describe import describe, describe_line
+from extraction.encoders.settings import Modality
 from extraction.extract.options import Encoders, Options, check_options, choose_encoders, open_sides
 from extraction.extract.retry import retry_shard
 from extraction.extract.shard import (
@@ -100,10 +101,10 @@ def extract(
             raise bad_videos_error(missing, videos)
         encoders = choose_encoders(options)
         sides = open_sides(encoders, options.weights)
-        for side in (sides.audio, sides.visual):
-            if side is not None and encoders[side.encoder.modality].width == 0:
+        for column, side in sides.items():
+            if encoders[column].width == 0:
                 announce(describe_line(side.encoder))
-        encoders = {column: side.encoder for column, side in by_column(sides).items()}
+        encoders = {column: side.encoder for column, side in sides.items()}
         source = describe(sides, {c: weights is not None for c, weights in options.weights.items()})
         staging = Staging(space, options.config, BAD_VIDEOS)
         tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
@@ -211,7 +212,11 @@ class _Finished:
 
 
 def _finish(
-    tasks: list[ShardTask], staging: Staging, sides: Sides, options: Options, progress: Progress
+    tasks: list[ShardTask],
+    staging: Staging,
+    sides: Mapping[Modality, Side],
+    options: Options,
+    progress: Progress,
 ) -> list[_Finished]:
     """Finish each shard in turn: its batches fill all cores."""
     total = sum(len(task.videos) for task in tasks)

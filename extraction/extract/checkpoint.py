@@ -13,20 +13,20 @@ import numpy.typing as npt
 
 from conversion.whole import open_regular, write_whole
 from extraction.encoders.arrays import Matrix
+from extraction.encoders.settings import MODALITIES, Modality
 from extraction.media.video_file import BadVideo
 from extraction.pipeline.embed import Embedded, Outcome
 
 EVERY_SECONDS = 20.0
 """How often outcomes go to disk: a third of the minute that may be lost."""
 
-_SIDES = ("audio", "visual")
 _NAMES = (
     "identity",
     "reasons",
     "has_audio",
     "items",
-    *_SIDES,
-    *(f"{name}_steps" for name in _SIDES),
+    *MODALITIES,
+    *(f"{name}_steps" for name in MODALITIES),
 )
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RecursionError),
@@ -141,11 +141,12 @@ def _pack(outcomes: Sequence[Outcome], identity: str) -> dict[str, npt.NDArray[A
         "identity": np.array(identity),
         "reasons": np.array(reasons),
         "has_audio": np.array([outcome.has_audio for outcome in good], bool),
-        "items": np.array([outcome.items for outcome in good], np.int64).reshape(-1, 2),
+        "items": np.array(
+            [[outcome.counts.get(name, 0) for name in MODALITIES] for outcome in good], np.int64
+        ).reshape(-1, 2),
     }
-    for name in _SIDES:
-        found = [getattr(outcome, name) for outcome in good]
-        matrices = [matrix for matrix in found if matrix is not None]
+    for name in MODALITIES:
+        matrices = [one.embeddings[name] for one in good if name in one.embeddings]
         if matrices:
             packed[name] = np.concatenate(matrices)
             packed[f"{name}_steps"] = np.array([len(matrix) for matrix in matrices])
@@ -161,22 +162,26 @@ def _unpack(arrays: dict[str, npt.NDArray[Any]]) -> list[Outcome]:
     _check(arrays)
     has_audio = iter(arrays["has_audio"])
     items = iter(arrays["items"].tolist())
-    audio, visual = _matrices(arrays, "audio"), _matrices(arrays, "visual")
+    found = {name: _matrices(arrays, name) for name in MODALITIES if name in arrays}
     return [
         BadVideo(str(reason))
         if reason
-        else Embedded(bool(next(has_audio)), next(audio), next(visual), tuple(next(items)))
+        else Embedded(
+            bool(next(has_audio)),
+            {name: next(matrices) for name, matrices in found.items()},
+            dict(zip(MODALITIES, next(items), strict=True)),
+        )
         for reason in arrays["reasons"]
     ]
 
 
 def _check(arrays: dict[str, npt.NDArray[Any]]) -> None:
     good = sum(not reason for reason in arrays["reasons"].tolist())
-    counts = [arrays["items"], *(arrays[f"{name}_steps"] for name in _SIDES if name in arrays)]
+    counts = [arrays["items"], *(arrays[f"{name}_steps"] for name in MODALITIES if name in arrays)]
     sound = arrays["reasons"].ndim == 1 and arrays["has_audio"].shape == (good,)
     sound &= all(len(one) == good and one.dtype.kind == "i" and (one >= 0).all() for one in counts)
     sound &= arrays["items"].shape == (good, 2)
-    for name in _SIDES:
+    for name in MODALITIES:
         sound &= (name in arrays) == (f"{name}_steps" in arrays)
         if name in arrays:
             steps = arrays[f"{name}_steps"]
@@ -186,9 +191,6 @@ def _check(arrays: dict[str, npt.NDArray[Any]]) -> None:
         raise ValueError("the arrays do not belong together")
 
 
-def _matrices(arrays: dict[str, npt.NDArray[Any]], name: str) -> Iterator[Matrix | None]:
-    if name not in arrays:
-        while True:
-            yield None
+def _matrices(arrays: dict[str, npt.NDArray[Any]], name: Modality) -> Iterator[Matrix]:
     values = arrays[name].astype(np.float32, copy=False)
-    yield from np.split(values, np.cumsum(arrays[f"{name}_steps"])[:-1])
+    return iter(np.split(values, np.cumsum(arrays[f"{name}_steps"])[:-1]))

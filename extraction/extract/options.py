@@ -6,7 +6,7 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction.encoders import registry
-from extraction.encoders.base import Encoder, Side, Sides
+from extraction.encoders.base import Encoder, Side
 from extraction.encoders.settings import Modality, Settings, option, refuse_untaken
 from extraction.extract.shard import OnBadVideo
 
@@ -83,13 +83,10 @@ def choose_encoders(options: Options) -> Encoders:
     return chosen
 
 
-def open_sides(encoders: Encoders, weights: dict[Modality, Path | None]) -> Sides:
+def open_sides(encoders: Encoders, weights: dict[Modality, Path | None]) -> dict[Modality, Side]:
     """Load the networks of encoders.
 
     Raises:
         AvmitError: weights cannot be had or do not fit, or an extra is missing.
     """
-    loaded: dict[Modality, Side] = {
-        modality: encoder.open(weights[modality]) for modality, encoder in encoders.items()
-    }
-    return Sides(loaded.get("audio"), loaded.get("visual"))
+    return {modality: encoder.open(weights[modality]) for modality, encoder in encoders.items()}

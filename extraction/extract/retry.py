@@ -1,7 +1,7 @@
 """`--retry-failed`: embed the videos that failed before, and keep the rows of all others."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,13 +11,18 @@ from conversion.package.manifest import Shard
 from conversion.package.reader import matrices, read_rows, read_schema
 from conversion.package.staging import ShardResult, Staging, is_intact
 from extraction.encoders.arrays import Matrix
-from extraction.encoders.base import Sides
+from extraction.encoders.base import Side
+from extraction.encoders.settings import MODALITIES, Modality
 from extraction.extract.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
 from extraction.pipeline.embed import Embedded, Outcome, embed
 
 
 def retry_shard(
-    task: ShardTask, staging: Staging, sides: Sides, workers: int, advance: Advance
+    task: ShardTask,
+    staging: Staging,
+    sides: Mapping[Modality, Side],
+    workers: int,
+    advance: Advance,
 ) -> tuple[ShardResult, int]:
     """Return the shard with rows for those bad videos that work now, and how many those are.
 
@@ -87,15 +92,13 @@ def _check_columns(path: Path, task: ShardTask) -> None:
 
 def _rows(path: Path) -> Iterator[tuple[str, Embedded]]:
     for batch in read_rows(path):
-        audio, visual = (_matrices(batch, name) for name in ("audio", "visual"))
+        found = {name: _split(batch, name) for name in MODALITIES if name in batch.schema.names}
         names = batch.column("tfrecord_filename").to_pylist()
         has_audio = batch.column("has_audio").to_pylist()
-        for name, heard, sound, sight in zip(names, has_audio, audio, visual, strict=True):
-            yield name, Embedded(heard, sound, sight)
+        for row, (name, heard) in enumerate(zip(names, has_audio, strict=True)):
+            yield name, Embedded(heard, {column: rows[row] for column, rows in found.items()})
 
 
-def _matrices(batch: pa.RecordBatch, name: str) -> Sequence[Matrix | None]:
-    if name not in batch.schema.names:
-        return [None] * batch.num_rows
+def _split(batch: pa.RecordBatch, name: Modality) -> list[Matrix]:
     offsets, values = matrices(batch.column(name))
     return [values[start:end] for start, end in itertools.pairwise(offsets)]

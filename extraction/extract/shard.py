@@ -16,9 +16,11 @@ from conversion.package.manifest import Shard
 from conversion.package.staging import ShardResult
 from conversion.package.writer import Encoding, ShardWriter, list_array
 from conversion.release.annotations import Video
-from extraction.encoders.base import Sides
+from extraction.encoders.base import Side
+from extraction.encoders.settings import Modality
 from extraction.extract.checkpoint import Spill
 from extraction.media.video_file import BadVideo
+from extraction.pipeline.batches import Counts
 from extraction.pipeline.embed import Embedded, Outcome, embed
 
 OnBadVideo = Literal["error", "skip"]
@@ -84,7 +86,11 @@ def _identity(file: Path | None, root: Path) -> tuple[str, int, int] | None:
 
 
 def write_shard(
-    task: ShardTask, sides: Sides, workers: int, on_bad_video: OnBadVideo, advance: Advance
+    task: ShardTask,
+    sides: Mapping[Modality, Side],
+    workers: int,
+    on_bad_video: OnBadVideo,
+    advance: Advance,
 ) -> ShardResult:
     """Embed a task's videos and write its shard, going on where an earlier run was cut off.
 
@@ -95,9 +101,9 @@ def write_shard(
     spill = Spill(task.path, digest, len(task.videos))
 
     def outcomes() -> Iterator[Outcome]:
-        done = []
+        done: list[Counts] = []
         for outcome in spill.read():
-            done.append((0, 0) if isinstance(outcome, BadVideo) else outcome.items)
+            done.append({} if isinstance(outcome, BadVideo) else outcome.counts)
             yield outcome
         for outcome in embed(task.files, sides, workers, done):
             spill.keep(outcome)
@@ -142,9 +148,9 @@ def write_outcomes(
                 advance(1, int(isinstance(outcome, BadVideo)))
             if good:
                 writer.write(_batch(good, task))
-            for name, found in steps.items():
-                matrices = (getattr(embedded, name) for _, embedded in good)
-                found += [len(matrix) for matrix in matrices if matrix is not None]
+            for _, embedded in good:
+                for name, matrix in embedded.embeddings.items():
+                    steps[name].append(len(matrix))
             if seen < task.batch_rows:
                 break
     timesteps = {name: [min(found), max(found)] for name, found in steps.items() if found}
@@ -176,7 +182,7 @@ def _batch(rows: Sequence[tuple[Video, Embedded]], task: ShardTask) -> pa.Record
                 values = [label_index[video.AVMIT_label] for video, _ in rows]
                 columns.append(pa.array(values, column.type))
             case "audio" | "visual" as name:
-                found = [getattr(embedded, name) for _, embedded in rows]
+                found = [embedded.embeddings[name] for _, embedded in rows]
                 columns.append(list_array(np.concatenate(found), [len(m) for m in found]))
             case "has_audio":
                 columns.append(pa.array([embedded.has_audio for _, embedded in rows], column.type))

@@ -10,9 +10,10 @@ from avmit import AvmitError
 from extraction.encoders.arrays import Item, Items, Matrix, stack
 from extraction.encoders.base import Side, matrices
 from extraction.encoders.foreign import explain, no_exit
+from extraction.encoders.settings import Modality
 
-Done = tuple[int, int]
-"""How many items a video had for the audio and for the visual network."""
+Counts = dict[Modality, int]
+"""How many items a video had for the networks that take batches."""
 
 
 def batch_start(done: Sequence[int], batch: int) -> tuple[int, int]:

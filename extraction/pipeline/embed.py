@@ -5,9 +5,9 @@ Python's lock.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import Item, Items, Matrix, split
-from extraction.encoders.base import Side, Sides, matrices
+from extraction.encoders.base import Side, matrices
 from extraction.encoders.foreign import no_exit
+from extraction.encoders.settings import Modality
 from extraction.media import forms as taking
 from extraction.media.forms import Sound
 from extraction.media.sound import has_audio
 from extraction.media.video_file import BadVideo
-from extraction.pipeline.batches import Batches, Done, batch_start
+from extraction.pipeline.batches import Batches, Counts, batch_start
 
 _AHEAD = 16
 """Videos decoded beyond two for each worker: about three batches, at 1 MB each."""
@@ -31,53 +32,54 @@ _AHEAD = 16
 
 @dataclass(frozen=True)
 class Embedded:
-    """A video's embeddings, (T, width) each; None for a side that is not wanted.
+    """A video's embeddings, (T, width) each.
 
-    `items` counts what went into the batches of the audio and of the visual network.
+    `counts` has how many items of it went into the batches of each network that takes batches.
     """
 
     has_audio: bool
-    audio: Matrix | None
-    visual: Matrix | None
-    items: Done = (0, 0)
+    embeddings: Mapping[Modality, Matrix]
+    counts: Counts = field(default_factory=dict)
 
 
 Outcome = Embedded | BadVideo
 
 
 def embed(
-    videos: Sequence[Path | None], sides: Sides, workers: int, done: Sequence[Done] = ()
+    videos: Sequence[Path | None],
+    sides: Mapping[Modality, Side],
+    workers: int,
+    done: Sequence[Counts] = (),
 ) -> Iterator[Outcome]:
     """Yield the outcome of each video, in order; None stands for a missing file.
 
     Items are put into batches one after the other, without regard to where a video ends, so the
-    videos alone decide which items meet in a batch. `done` has the items of the first videos when
+    videos alone decide which items meet in a batch. `done` has the counts of the first videos when
     those are known already: the others' outcomes are yielded, the same as if all were computed,
     for which at most one batch of each network is computed again.
     """
-    runs = [
-        _Run(side, *batch_start([items[index] for items in done], side.network.batch))
-        if side is not None
-        else None
-        for index, side in enumerate((sides.audio, sides.visual))
-    ]
-    first = min((run.first for run in runs if run is not None), default=len(done))
+    runs = {
+        modality: _Run(
+            side, *batch_start([counts.get(modality, 0) for counts in done], side.network.batch)
+        )
+        for modality, side in sides.items()
+    }
+    first = min((run.first for run in runs.values()), default=len(done))
     # What was bad stays bad: it had no items in any batch.
-    again = [videos[at] if any(done[at]) else None for at in range(first, len(done))]
+    again = [videos[at] if any(done[at].values()) else None for at in range(first, len(done))]
     decoded = _decode_ahead([*again, *videos[len(done) :]], first, runs, workers)
-    outcomes = _together(decoded, first, runs)
+    outcomes = _together(decoded, runs)
     try:
         for _ in again:
             next(outcomes)
         yield from outcomes
     finally:
-        for run in runs:
-            if run is not None:
-                run.batches.close()
+        for run in runs.values():
+            run.batches.close()
 
 
 class _Run:
-    """One side's network at work; what it needs of the videos before `first` is there already."""
+    """One network at work; what it needs of the videos before `first` is there already."""
 
     def __init__(self, side: Side, first: int, skipped: int):
         self.side = side
@@ -85,68 +87,52 @@ class _Run:
         self.batches = Batches(side, skipped)
 
 
-_Runs = Sequence[_Run | None]
-
-
-_Found = list[Item] | Matrix | None
-"""A side's items, or its embeddings where the network took the whole, or nothing."""
+_Runs = Mapping[Modality, _Run]
 
 
 @dataclass(frozen=True)
 class _Decoded:
+    """A video's items, or its embeddings where the network takes the whole."""
+
     has_audio: bool
-    sides: tuple[_Found, _Found]
+    found: Mapping[Modality, list[Item] | Matrix]
 
 
-def _together(videos: Iterator[_Decoded | BadVideo], first: int, runs: _Runs) -> Iterator[Outcome]:
+def _together(videos: Iterator[_Decoded | BadVideo], runs: _Runs) -> Iterator[Outcome]:
     """Run items through the networks, and put videos together again."""
-    waiting: deque[tuple[_Decoded | BadVideo, Done]] = deque()
+    waiting: deque[Outcome] = deque()
 
     def finished() -> Iterator[Outcome]:
-        while waiting and all(
-            run is None or run.batches.ready(count)
-            for run, count in zip(runs, waiting[0][1], strict=True)
-        ):
-            video, counts = waiting.popleft()
-            if isinstance(video, BadVideo):
-                yield video
-                continue
-            audio, visual = (
-                _matrix(run, found, count)
-                for run, found, count in zip(runs, video.sides, counts, strict=True)
-            )
-            yield Embedded(video.has_audio, audio, visual, counts)
+        while waiting:
+            video = waiting[0]
+            if isinstance(video, Embedded):
+                if not all(runs[name].batches.ready(count) for name, count in video.counts.items()):
+                    return
+                taken = {
+                    name: runs[name].batches.take(count) for name, count in video.counts.items()
+                }
+                video = replace(video, embeddings={**video.embeddings, **taken})
+            waiting.popleft()
+            yield video
 
-    for number, video in enumerate(videos, first):
-        counts = [0, 0]
-        if not isinstance(video, BadVideo):
-            for index, (run, found) in enumerate(zip(runs, video.sides, strict=True)):
-                if run is not None and isinstance(found, list) and number >= run.first:
-                    counts[index] = run.batches.add(found)
-            video = _without_items(video)
-        waiting.append((video, (counts[0], counts[1])))
+    for video in videos:
+        waiting.append(video if isinstance(video, BadVideo) else _in_batches(video, runs))
         yield from finished()
-    for run in runs:
-        if run is not None:
-            run.batches.finish()
+    for run in runs.values():
+        run.batches.finish()
     yield from finished()
 
 
-def _matrix(run: _Run | None, found: _Found, count: int) -> Matrix | None:
-    """Return the embeddings of one side of a video."""
-    if isinstance(found, list):
-        assert run is not None
-        return run.batches.take(count)
-    return found
-
-
-def _without_items(video: _Decoded) -> _Decoded:
-    audio, visual = video.sides
-    return _Decoded(video.has_audio, (_emptied(audio), _emptied(visual)))
-
-
-def _emptied(found: _Found) -> _Found:
-    return [] if isinstance(found, list) else found
+def _in_batches(video: _Decoded, runs: _Runs) -> Embedded:
+    """Put a video's items into batches, and return it with the embeddings that are there."""
+    embeddings: dict[Modality, Matrix] = {}
+    counts: Counts = {}
+    for modality, found in video.found.items():
+        if isinstance(found, list):
+            counts[modality] = runs[modality].batches.add(found)
+        else:
+            embeddings[modality] = found
+    return Embedded(video.has_audio, embeddings, counts)
 
 
 def _decode_ahead(
@@ -157,7 +143,7 @@ def _decode_ahead(
     pool = ThreadPoolExecutor(workers, "avmit-decode")
     try:
         for number, video in enumerate(videos, first):
-            wanted = [run if run is not None and number >= run.first else None for run in runs]
+            wanted = {name: run.side for name, run in runs.items() if number >= run.first}
             pending.append(pool.submit(_decode, video, wanted))
             if len(pending) > 2 * workers + _AHEAD:
                 yield pending.popleft().result()
@@ -167,20 +153,22 @@ def _decode_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(path: Path | None, runs: _Runs) -> _Decoded | BadVideo:
+def _decode(path: Path | None, sides: Mapping[Modality, Side]) -> _Decoded | BadVideo:
+    found: dict[Modality, list[Item] | Matrix] = {}
     try:
         if path is None:
             raise BadVideo("is missing")
-        hears, sees = runs
-        visual = None
-        if sees is not None:
-            assert not isinstance(sees.side.encoder.input, Sound)
-            visual = _computed(sees.side, taking.images(path, sees.side.encoder.input))
-        if hears is None:
-            return _Decoded(has_audio(path), (None, visual))
-        assert isinstance(hears.side.encoder.input, Sound)
-        taken, heard = taking.sound(path, hears.side.encoder.input)
-        return _Decoded(heard, (_computed(hears.side, taken), visual))
+        if "visual" in sides:
+            side = sides["visual"]
+            assert not isinstance(side.encoder.input, Sound)
+            found["visual"] = _computed(side, taking.images(path, side.encoder.input))
+        if "audio" not in sides:
+            return _Decoded(has_audio(path), found)
+        side = sides["audio"]
+        assert isinstance(side.encoder.input, Sound)
+        taken, heard = taking.sound(path, side.encoder.input)
+        found["audio"] = _computed(side, taken)
+        return _Decoded(heard, found)
     except BadVideo as bad:
         return bad.with_traceback(None)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from extraction.encoders.base import Sides
+from extraction.encoders.base import Side
+from extraction.encoders.settings import Modality
 from extraction.media.video_file import BadVideo
-from extraction.pipeline.batches import Done
+from extraction.pipeline.batches import Counts
 from extraction.pipeline.embed import Embedded, embed
 
 
@@ -31,23 +32,26 @@ def path_of(videos: Path, row: dict[str, str]) -> Path:
     return videos / row["video_location"] / row["filename"]
 
 
-def going_on_anywhere_gives_the_same(clips: list[Path], sides: Sides, folder: Path) -> list[Done]:
+def going_on_anywhere_gives_the_same(
+    clips: list[Path], sides: dict[Modality, Side], folder: Path
+) -> list[Counts]:
     """Embed 23 videos, two of them bad, whole and from any point on; return what was batched."""
     files: list[Path | None] = [clips[index % len(clips)] for index in range(23)]
     files[7] = None
     files[12] = folder / "no.mp4"
     (folder / "no.mp4").write_bytes(b"no video")
     whole = list(embed(files, sides, 3))
-    items = [one.items if isinstance(one, Embedded) else (0, 0) for one in whole]
+    counts = [one.counts if isinstance(one, Embedded) else {} for one in whole]
     for done in (0, 1, 4, 5, 8, 12, 13, 17, 22, 23):
-        rest = list(embed(files, sides, 2, items[:done]))
+        rest = list(embed(files, sides, 2, counts[:done]))
         assert len(rest) == 23 - done
         for found, expected in zip(rest, whole[done:], strict=True):
             if isinstance(expected, BadVideo):
                 assert str(found) == str(expected)
             else:
                 assert isinstance(found, Embedded)
-                assert (found.has_audio, found.items) == (expected.has_audio, expected.items)
-                np.testing.assert_array_equal(found.audio, expected.audio)
-                np.testing.assert_array_equal(found.visual, expected.visual)
-    return items
+                assert (found.has_audio, found.counts) == (expected.has_audio, expected.counts)
+                assert found.embeddings.keys() == sides.keys()
+                for modality, matrix in found.embeddings.items():
+                    np.testing.assert_array_equal(matrix, expected.embeddings[modality])
+    return counts

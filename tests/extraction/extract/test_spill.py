@@ -37,29 +37,39 @@ def described(outcomes: list[Outcome]) -> list[Any]:
     return [
         str(one)
         if isinstance(one, BadVideo)
-        else (one.has_audio, one.items, *map(_bits, (one.audio, one.visual)))
+        else (
+            one.has_audio,
+            one.counts,
+            {name: _bits(one.embeddings[name]) for name in one.embeddings},
+        )
         for one in outcomes
     ]
 
 
 def _bits(matrix: Any) -> Any:
-    return None if matrix is None else (matrix.dtype.str, matrix.shape, matrix.tobytes())
+    return matrix.dtype.str, matrix.shape, matrix.tobytes()
 
 
 def an_outcome(audio: bool, visual: bool) -> st.SearchStrategy[Outcome]:
-    def matrix(wanted: bool, width: int) -> st.SearchStrategy[Any]:
+    def matrix(width: int) -> st.SearchStrategy[Any]:
         shape = st.tuples(st.integers(1, 4), st.just(width))
-        return shape.flatmap(lambda one: arrays.arrays(np.float32, one)) if wanted else st.none()
+        return shape.flatmap(lambda one: arrays.arrays(np.float32, one))
 
-    items = st.tuples(st.integers(0, 9), st.integers(0, 9))
-    good = st.builds(Embedded, st.booleans(), matrix(audio, 3), matrix(visual, 2), items)
+    wanted = {"audio": matrix(3)} if audio else {}
+    wanted |= {"visual": matrix(2)} if visual else {}
+    counts = st.fixed_dictionaries({name: st.integers(0, 9) for name in ("audio", "visual")})
+    good = st.builds(Embedded, st.booleans(), st.fixed_dictionaries(wanted), counts)
     return good | st.text("aé\n\x1b", min_size=1).map(BadVideo)
 
 
 SEVERAL = st.tuples(st.booleans(), st.booleans()).flatmap(
     lambda sides: st.lists(an_outcome(*sides), min_size=1, max_size=6)
 )
-ONE = Embedded(True, np.ones((2, 3), np.float32), np.ones((1, 2), np.float32), (2, 1))
+ONE = Embedded(
+    True,
+    {"audio": np.ones((2, 3), np.float32), "visual": np.ones((1, 2), np.float32)},
+    {"audio": 2, "visual": 1},
+)
 
 
 @given(outcomes=SEVERAL)
