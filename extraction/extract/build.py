@@ -100,12 +100,14 @@ def extract(
         if len(missing) == len(files) or (missing and _policy(options) == "error"):
             raise bad_videos_error(missing, videos)
         encoders = choose_encoders(options)
-        sides = open_sides(encoders, options.weights)
+        sides = open_sides(encoders, options)
         for column, side in sides.items():
             if encoders[column].width == 0:
                 announce(describe_line(side.encoder))
         encoders = {column: side.encoder for column, side in sides.items()}
-        source = describe(sides, {c: weights is not None for c, weights in options.weights.items()})
+        wanted = options.encoders.items()
+        local = {column: encoder.settings.weights is not None for column, encoder in wanted}
+        source = describe(sides, local)
         staging = Staging(space, options.config, BAD_VIDEOS)
         tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
         if options.retry_failed:

@@ -27,7 +27,7 @@ from extraction.encoders.command import (
 )
 from extraction.encoders.settings import Settings
 from extraction.extract import build as extraction
-from extraction.extract.options import Options
+from extraction.extract.options import EncoderOptions, Options
 from extraction.extract.shard import OnBadVideo
 
 _LISTED = 5
@@ -89,18 +89,21 @@ def extract(
         trust_remote_code=trust_remote_code,
         allow_pickle=allow_pickle,
     )
+    heard = EncoderOptions(
+        None if audio == "none" else audio,
+        replace(shared, weights=audio_weights, pooling=audio_pooling, output=audio_output),
+    )
+    seen = EncoderOptions(
+        None if visual == "none" else visual,
+        replace(shared, weights=visual_weights, pooling=visual_pooling, output=visual_output),
+    )
     options = Options(
         config=config,
-        audio=None if audio == "none" else audio,
-        visual=None if visual == "none" else visual,
-        audio_weights=audio_weights,
-        visual_weights=visual_weights,
+        encoders={"audio": heard, "visual": seen},
         workers=workers,
         max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
         on_bad_video=on_bad_video,
         retry_failed=retry_failed,
-        audio_settings=replace(shared, pooling=audio_pooling, output=audio_output),
-        visual_settings=replace(shared, pooling=visual_pooling, output=visual_output),
         encoder_modules=tuple(encoder_module or ()),
     )
     with _progress() as advance:

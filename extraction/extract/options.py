@@ -1,13 +1,14 @@
 """What a run of `avmit extract` is asked for, and the encoders that follow from it."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from avmit import AvmitError
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction.encoders import registry
 from extraction.encoders.base import Encoder, Side
-from extraction.encoders.settings import Modality, Settings, option, refuse_untaken
+from extraction.encoders.settings import MODALITIES, Modality, Settings, option, refuse_untaken
 from extraction.extract.shard import OnBadVideo
 
 Encoders = dict[Modality, Encoder]
@@ -15,40 +16,25 @@ Encoders = dict[Modality, Encoder]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line sets; an encoder of None leaves its column out.
+class EncoderOptions:
+    """An encoder by its name, None to leave its column out, and what is asked of it."""
 
-    The weights go into the settings of their side.
-    """
+    name: str | None
+    settings: Settings = field(default_factory=Settings)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line sets."""
 
     config: str
-    audio: str | None
-    visual: str | None
-    audio_weights: Path | None = None
-    visual_weights: Path | None = None
+    encoders: Mapping[Modality, EncoderOptions]
     workers: int | None = None
     max_shard_bytes: int = DEFAULT_MAX_SHARD_BYTES
     encoding: Encoding = field(default_factory=Encoding)
     on_bad_video: OnBadVideo = "error"
     retry_failed: bool = False
-    audio_settings: Settings = field(default_factory=Settings)
-    visual_settings: Settings = field(default_factory=Settings)
     encoder_modules: tuple[Path, ...] = ()
-
-    @property
-    def names(self) -> dict[Modality, str | None]:
-        """The encoders' names by column."""
-        return {"audio": self.audio, "visual": self.visual}
-
-    @property
-    def weights(self) -> dict[Modality, Path | None]:
-        """The local weights by column."""
-        return {"audio": self.audio_weights, "visual": self.visual_weights}
-
-    def settings(self, modality: Modality) -> Settings:
-        """Return one side's settings with its weights."""
-        settings = self.audio_settings if modality == "audio" else self.visual_settings
-        return replace(settings, weights=self.weights[modality])
 
 
 def check_options(options: Options) -> None:
@@ -57,10 +43,11 @@ def check_options(options: Options) -> None:
     Raises:
         AvmitError: no encoder is named, or weights are not there or for no encoder.
     """
-    if options.audio is None and options.visual is None:
+    if all(wanted.name is None for wanted in options.encoders.values()):
         raise AvmitError("--audio and --visual are both none: name an encoder for one of them")
-    for modality, weights in options.weights.items():
-        if weights is not None and options.names[modality] is None:
+    for modality, wanted in options.encoders.items():
+        weights = wanted.settings.weights
+        if weights is not None and wanted.name is None:
             raise AvmitError(f"{option(modality)} without an encoder: name one with --{modality}")
         if weights is not None and not weights.exists():
             raise AvmitError(f"{option(modality)} {weights}: there is nothing there")
@@ -73,20 +60,25 @@ def choose_encoders(options: Options) -> Encoders:
         AvmitError: there is none of a name, or a setting is for none of them.
     """
     chosen: Encoders = {}
-    for modality, name in options.names.items():
-        if name is not None:
-            settings = options.settings(modality)
-            chosen[modality] = registry.find(name, modality, settings, options.encoder_modules)
-    given = {modality: options.settings(modality).given for modality in options.names}
+    for modality in MODALITIES:
+        wanted = options.encoders.get(modality)
+        if wanted is not None and wanted.name is not None:
+            chosen[modality] = registry.find(
+                wanted.name, modality, wanted.settings, options.encoder_modules
+            )
+    given = {modality: wanted.settings.given for modality, wanted in options.encoders.items()}
     takes = {modality: encoder.takes for modality, encoder in chosen.items()}
     refuse_untaken(given, takes, [encoder.name for encoder in chosen.values()])
     return chosen
 
 
-def open_sides(encoders: Encoders, weights: dict[Modality, Path | None]) -> dict[Modality, Side]:
+def open_sides(encoders: Encoders, options: Options) -> dict[Modality, Side]:
     """Load the networks of encoders.
 
     Raises:
         AvmitError: weights cannot be had or do not fit, or an extra is missing.
     """
-    return {modality: encoder.open(weights[modality]) for modality, encoder in encoders.items()}
+    return {
+        modality: encoder.open(options.encoders[modality].settings.weights)
+        for modality, encoder in encoders.items()
+    }

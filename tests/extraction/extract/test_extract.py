@@ -31,10 +31,10 @@ from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
 from extraction.encoders import registry
 from extraction.encoders.base import Side
-from extraction.encoders.settings import Modality
+from extraction.encoders.settings import Modality, Settings
 from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, YAMNET
 from extraction.extract.build import Extracted, extract
-from extraction.extract.options import Options
+from extraction.extract.options import EncoderOptions, Options
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
 from extraction.media.video_file import BadVideo
@@ -87,10 +87,19 @@ Extract = Callable[..., Extracted]
 def run_extract(
     tiny: None, videos: Path, annotations: Path, weights: dict[str, Path], tmp_path: Path
 ) -> Extract:
-    def run(out: Path | None = None, **changes: Any) -> Extracted:
-        options = Options(
-            "mine", "yamnet", "tiny", weights["audio"], weights["visual"], max_shard_bytes=600_000
-        )
+    def run(
+        out: Path | None = None,
+        audio: str | None = "yamnet",
+        visual: str | None = "tiny",
+        audio_weights: Path | None = weights["audio"],
+        visual_weights: Path | None = weights["visual"],
+        **changes: Any,
+    ) -> Extracted:
+        encoders: dict[Modality, EncoderOptions] = {
+            "audio": EncoderOptions(audio, Settings(weights=audio_weights)),
+            "visual": EncoderOptions(visual, Settings(weights=visual_weights)),
+        }
+        options = Options("mine", encoders, max_shard_bytes=600_000)
         return extract(videos, annotations, out or tmp_path / "avmit", replace(options, **changes))
 
     return run
@@ -366,7 +375,8 @@ from extraction.encoders import registry
 from extraction.pipeline import embed as pipeline
 from extraction.extract import checkpoint as spill
 from extraction.extract.build import extract
-from extraction.extract.options import Options
+from extraction.encoders.settings import Settings
+from extraction.extract.options import EncoderOptions, Options
 spill.EVERY_SECONDS = 0.0
 registry.BUILT_IN["tiny"] = networks.TINY
 decode = pipeline._decode
@@ -375,7 +385,11 @@ def slowly(*arguments):
     return decode(*arguments)
 pipeline._decode = slowly
 videos, annotations, out, audio, visual = map(Path, sys.argv[1:])
-extract(videos, annotations, out, Options("mine", "yamnet", "tiny", audio, visual, workers=1))
+encoders = {{
+    "audio": EncoderOptions("yamnet", Settings(weights=audio)),
+    "visual": EncoderOptions("tiny", Settings(weights=visual)),
+}}
+extract(videos, annotations, out, Options("mine", encoders, workers=1))
 """
 
 

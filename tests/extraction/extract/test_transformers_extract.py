@@ -21,7 +21,7 @@ from extraction.encoders import registry
 from extraction.encoders.base import Side
 from extraction.encoders.settings import Modality, Settings
 from extraction.extract.build import extract
-from extraction.extract.options import Options
+from extraction.extract.options import EncoderOptions, Options
 from extraction.media import forms as taking
 from extraction.media.forms import Clips
 from extraction.media.frames import read_frames
@@ -172,8 +172,11 @@ def test_a_run_that_was_stopped_goes_on(
     sources: tuple[Path, Path], made: dict[str, Path], tmp_path: Path
 ) -> None:
     annotations, videos = sources
-    names = f"hf:{made['wav2vec2']}", f"hf:{made['vit']}"
-    options = Options("mine", *names, workers=1)
+    encoders: dict[Modality, EncoderOptions] = {
+        "audio": EncoderOptions(f"hf:{made['wav2vec2']}"),
+        "visual": EncoderOptions(f"hf:{made['vit']}"),
+    }
+    options = Options("mine", encoders, workers=1)
     extract(videos, annotations, tmp_path / "undisturbed", options)
     decode, count = pipeline._decode, 0
 
@@ -218,24 +221,34 @@ def test_frames_keep_their_size(clips: list[Path]) -> None:
 def test_settings_that_no_encoder_takes(sources: tuple[Path, Path], made: dict[str, Path]) -> None:
     annotations, videos = sources
 
-    def refused(match: str, audio: str | None, visual: str | None, **given: Any) -> None:
+    def refused(
+        match: str,
+        audio: str | None,
+        visual: str | None,
+        visual_settings: Settings,
+        audio_settings: Settings | None = None,
+    ) -> None:
+        encoders: dict[Modality, EncoderOptions] = {
+            "audio": EncoderOptions(audio, audio_settings or Settings()),
+            "visual": EncoderOptions(visual, visual_settings),
+        }
         with pytest.raises(AvmitError, match=match):
-            extract(videos, annotations, Path("never"), Options("mine", audio, visual, **given))
+            extract(videos, annotations, Path("never"), Options("mine", encoders))
 
     vit = f"hf:{made['vit']}"
-    pooled = {"visual_settings": Settings(pooling="mean")}
-    refused("--visual-pooling is not for efficientnet_b0", None, "efficientnet_b0", **pooled)
-    refused("--visual-pooling is not for ", f"hf:{made['ast']}", None, **pooled)
+    pooled = Settings(pooling="mean")
+    refused("--visual-pooling is not for efficientnet_b0", None, "efficientnet_b0", pooled)
+    refused("--visual-pooling is not for ", f"hf:{made['ast']}", None, pooled)
     every = Settings(interval_ms=100)
     refused(
         "--frame-interval-ms is not for yamnet and vgg16: leave it away",
         "yamnet",
         "vgg16",
-        audio_settings=every,
-        visual_settings=every,
+        every,
+        every,
     )
-    refused("--visual-weights is not for hf:vit", None, vit, visual_weights=made["vit"])
-    refused("--window-s is not for hf:vit", None, vit, visual_settings=Settings(window_s=1))
+    refused("--visual-weights is not for hf:vit", None, vit, Settings(weights=made["vit"]))
+    refused("--window-s is not for hf:vit", None, vit, Settings(window_s=1))
 
 
 def close(found: Any, expected: Any) -> None:
