@@ -12,7 +12,8 @@ from conversion.wording import first_line
 from extraction.encoders.arrays import Matrix, split, stack
 from extraction.encoders.base import Side, matrices
 from extraction.encoders.foreign import explain, no_exit
-from extraction.media.forms import Frames, Sound, windows
+from extraction.media.forms import Sound, windows
+from extraction.media.noise import noise
 
 CLOSE = 1e-5
 """The most that embeddings may differ, as a part of the largest value, by what is beside them."""
@@ -59,18 +60,7 @@ class _Tried:
 
     def noise(self, length_s: float = 3.0, seed: int = 0) -> npt.NDArray[Any]:
         """Return what the encoder takes of a video of noise."""
-        generator = np.random.default_rng(seed)
-        form = self.encoder.input
-        if isinstance(form, Sound):
-            samples = generator.uniform(-0.5, 0.5, round(length_s * form.rate)).astype(np.float32)
-            return windows(samples, form)
-        height, width = _SIZE if form.side is None else (form.side, form.side)
-        if isinstance(form, Frames):
-            frames = 1 + int(1000 * length_s / form.interval_ms)
-            shape: tuple[int, ...] = (frames, height, width, 3)
-        else:
-            shape = (3, form.frames, height, width, 3)
-        return generator.integers(0, 256, shape, dtype=np.uint8)
+        return noise(self.encoder.input, length_s, seed, _SIZE)
 
 
 def _width(tried: _Tried) -> str | None:

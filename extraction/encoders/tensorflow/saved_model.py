@@ -18,6 +18,7 @@ from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
 from extraction.extras import require
 from extraction.media.forms import Form, Frames, Sound
 from extraction.media.frames import FRAME_SIDE
+from extraction.media.noise import noise
 
 
 def saved_model_encoder(rest: str, modality: Modality | None, settings: Settings) -> Encoder:
@@ -169,28 +170,26 @@ class _SoundModel(Network):
     def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
         self._call = _Call(tf, model, encoder)
         assert isinstance(encoder.input, Sound)
-        self._rate = encoder.input.rate
+        self._form = encoder.input
         self.weights_sha256 = weights_digest(encoder.folder)
-        probe = self._call.first(self._noise(3 * self._rate))
+        probe = self._call.first(noise(self._form))
         self.found = {"width": probe.shape[1], **self._timing()}
 
     def encode(self, inputs: npt.NDArray[Any]) -> Matrix:
         """Return the embeddings of one waveform."""
         return self._call(inputs)
 
-    def _noise(self, samples: int) -> npt.NDArray[np.float32]:
-        return np.random.default_rng(0).uniform(-0.1, 0.1, samples).astype(np.float32)
-
     def _timing(self) -> dict[str, float | None]:
         """Find out after how many samples another embedding begins."""
-        longest = 2 * self._rate
+        rate = self._form.rate
+        longest = 2 * rate
         while self._steps(longest) < 4:
-            if longest >= 64 * self._rate:
+            if longest >= 64 * rate:
                 return {"window_ms": None, "step_ms": None}
             longest *= 2
         second, third, fourth = (self._least(count, longest) for count in (2, 3, 4))
-        step = 1000 * (fourth - third) / self._rate
-        return {"window_ms": 1000 * second / self._rate - step, "step_ms": step}
+        step = 1000 * (fourth - third) / rate
+        return {"window_ms": 1000 * second / rate - step, "step_ms": step}
 
     def _least(self, count: int, longest: int) -> int:
         """Return the least number of samples that gives `count` embeddings."""
@@ -205,7 +204,7 @@ class _SoundModel(Network):
 
     def _steps(self, samples: int) -> int:
         try:
-            return len(self._call(self._noise(samples)))
+            return len(self._call(noise(self._form, samples / self._form.rate)))
         except Exception:  # too short for it
             return 0
 

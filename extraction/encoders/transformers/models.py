@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
@@ -39,6 +38,7 @@ from extraction.media.forms import (
     Sound,
     timing_ms,
 )
+from extraction.media.noise import noise
 
 _IMAGES, _SOUNDS = 8, 8
 _LONG_SOUNDS = 2  # spectrograms of ten seconds or more
@@ -181,7 +181,7 @@ class TransformersEncoder(Encoder):
 
     def _probe(self, network: TorchNetwork, missing: set[str]) -> tuple[str, Matrix]:
         """Run the network on noise, choose the pooling, and return the embeddings."""
-        items = network.prepare(_noise(self.input))
+        items = network.prepare(noise(self.input)[:1])
         assert isinstance(items, Mapping)
         output, _ = network.call(items)
         own = pooled(output, "pooler") is not None and not _lacks(missing, "pooler")
@@ -216,17 +216,6 @@ def _batch(form: Form) -> int:
     if isinstance(form, Sound):
         return _SOUNDS if form.pad else _LONG_SOUNDS
     return _IMAGES
-
-
-def _noise(form: Form) -> npt.NDArray[Any]:
-    """Return what `form` takes of three seconds of noise, one item."""
-    generator = np.random.default_rng(0)
-    if isinstance(form, Sound):
-        assert form.window_s is not None
-        samples = round(min(form.window_s, 3.0) * form.rate)
-        return generator.uniform(-0.1, 0.1, (1, samples)).astype(np.float32)
-    shape = (1, form.frames, 256, 256, 3) if isinstance(form, Clips) else (1, 256, 256, 3)
-    return generator.integers(0, 256, shape, dtype=np.uint8)
 
 
 def _lacks(missing: set[str], part: str) -> bool:
