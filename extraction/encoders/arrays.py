@@ -9,6 +9,14 @@ import numpy.typing as npt
 from avmit import AvmitError
 from extraction.encoders.settings import Modality, option
 
+BATCH = 32
+"""Items in every call of a network; larger batches of frames are not faster on CPUs, and take
+more memory.
+
+One size alone, so that an item meets the same arithmetic whatever is computed beside it. So it was
+to the last bit with EfficientNetB0 and VGG16 on CPUs; other devices need not keep to that.
+"""
+
 Items = npt.NDArray[Any] | Mapping[str, npt.NDArray[Any]]
 """One array, or several by name; their first axis counts the items."""
 Item = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]

@@ -32,14 +32,12 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.encoders.arrays import Items, Matrix, in_batches
+from extraction.encoders.arrays import BATCH, Items, Matrix, in_batches
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import Settings, option
 from extraction.media.forms import Clips, Form, Frames, Sound, timing_ms
 
 __all__ = ["Clips", "Frames", "Settings", "Sound", "encoder"]
-
-BATCH = 32
 
 
 def encoder(

@@ -27,7 +27,7 @@ def retry_shard(
     """Return the shard with rows for those bad videos that work now, and how many those are.
 
     The rows of other videos are taken over as they are. The new ones meet other frames in their
-    batches than in a whole run, which on CPUs has not changed a bit (see `frames_network.BATCH`);
+    batches than in a whole run, which on CPUs has not changed a bit (see `arrays.BATCH`);
     on other devices the last bits may differ.
 
     Raises:

@@ -11,18 +11,11 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoders.arrays import in_batches
+from extraction.encoders.arrays import BATCH, in_batches
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import option
 from extraction.extras import require
 from extraction.media.forms import Frames
-
-BATCH = 32
-"""Frames in every call of a network; larger batches are not faster on CPUs, and take more memory.
-
-One size alone, so that a frame meets the same arithmetic whatever is computed beside it. So it was
-to the last bit with EfficientNetB0 and VGG16 on CPUs; other devices need not keep to that.
-"""
 
 
 def keras_on_tensorflow() -> Any:

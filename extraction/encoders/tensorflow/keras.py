@@ -15,11 +15,10 @@ import numpy as np
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoders.arrays import by_name, pick
+from extraction.encoders.arrays import BATCH, by_name, pick
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import Modality, Settings, frames_form, option
 from extraction.encoders.tensorflow.frames_network import (
-    BATCH,
     FramesNetwork,
     as_it_is,
     finalize,

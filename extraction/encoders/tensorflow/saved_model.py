@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoders.arrays import Matrix, by_name, in_batches, pick
+from extraction.encoders.arrays import BATCH, Matrix, by_name, in_batches, pick
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import Modality, Settings, frames_form, option
-from extraction.encoders.tensorflow.frames_network import BATCH
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
 from extraction.extras import require
 from extraction.media.forms import Form, Frames, Sound
