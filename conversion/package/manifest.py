@@ -19,6 +19,8 @@ BAD = "bad_records.csv"
 """Rated videos whose record was left out: tfrecord_filename, reason."""
 BAD_VIDEOS = "bad_videos.csv"
 """Rated videos that could not be embedded: tfrecord_filename, reason, filename."""
+KEY = "tfrecord_filename"
+"""The column that names a video in every config that rows are matched by."""
 LONGEST = 64_000_000
 """How many bytes of a manifest are read at most."""
 

@@ -10,11 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from avmit import RATED_VIDEOS
-from conversion.package.manifest import MISSING, Manifest
+from conversion.package.manifest import KEY, MISSING, Manifest
 from conversion.verify.check import Check, judged
-
-KEY = "tfrecord_filename"
-"""The column that names a video; the others are compared."""
 
 _VIDEO = ("filename", "MIT_label", "video_location")
 _COUNTS = ("r1", "r2", "r3")

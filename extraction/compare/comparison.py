@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.package.manifest import Manifest, read_package
+from conversion.package.manifest import KEY, Manifest, read_package
 from conversion.package.reader import matrices, read_rows
 from conversion.package.schema import check_schemas
 
-KEY = "tfrecord_filename"
 WORST = 10
 """How many of the worst videos are kept."""
 
