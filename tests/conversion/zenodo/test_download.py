@@ -1,11 +1,8 @@
 """`download` and `avmit download` bring the record byte for byte."""
 
-import io
-import logging
 import shutil
 from pathlib import Path
 
-import pooch  # type: ignore[import-untyped]
 import pytest
 import typer
 from support.downloading import BODY, FILES, ONCE, OTHER, VGG, YAMNET, Heard, fetch, names, partial
@@ -25,17 +22,6 @@ def test_brings_the_whole_record_byte_for_byte(zenodo: ZenodoServer, sources: Pa
     assert [(r.file.name, r.fetched, r.received) for r in retrieved] == [
         (name, True, len(content)) for name, content in FILES.items()
     ]
-
-
-def test_pooch_prints_nothing_of_its_own(zenodo: ZenodoServer, sources: Path) -> None:
-    printed = io.StringIO()
-    handler = logging.StreamHandler(printed)
-    pooch.get_logger().addHandler(handler)
-    try:
-        fetch(zenodo, sources)
-    finally:
-        pooch.get_logger().removeHandler(handler)
-    assert printed.getvalue() == ""
 
 
 def test_asks_for_each_file_once_under_its_quoted_name_as_itself(
