@@ -12,7 +12,7 @@ from avmit import RATED_VIDEOS
 from conversion.package.manifest import KEY, MISSING, Manifest
 from conversion.verify.check import Check, judged
 
-_VIDEO = ("filename", "AVMIT_label", "MIT_label", "video_location")
+_VIDEO = ("filename", "MIT_label", "video_location")
 _COUNTS = ("r1", "r2", "r3")
 _VALUES = (1, 2, 3)
 
@@ -36,8 +36,10 @@ def row_checks(
     `test_set` the tables of those configs, None where they are not in the package.
     """
     config = manifest.config
-    frames = {split: _frame(table) for split, table in splits.items()}
-    rows = pd.concat(frames, names=["split", "row"]).reset_index()
+    rows = pd.concat(
+        [_numbered(_frame(table)).assign(split=split) for split, table in splits.items()],
+        ignore_index=True,
+    )
     checks = [judged("unique", config, _twice(rows), "no video twice")]
     if test_set is None:
         checks.append(Check("splits", config, True, "no test_set in the package"))
@@ -48,8 +50,8 @@ def row_checks(
         return [*checks, Check("rows", config, True, "no ratings in the package")]
     rated = _frame(ratings)
     rows["AVMIT_label"] = _spoken(rows["label"], names)
-    found = _find(rows, rated)
-    different = _different(rows, found, [*_VIDEO, *_COUNTS])
+    places = _places(rows, rated)
+    different = _different(rows, rated, places, [*_VIDEO, *_COUNTS, "AVMIT_label"])
     return [
         *checks,
         judged(
@@ -58,7 +60,7 @@ def row_checks(
             [f"{rows['split'][row]} {problem}" for row, problem in different.items()],
             f"{len(rows):,} equal to those of ratings",
         ),
-        judged("order", config, _disorder(rows, found["place"]), "that of ratings"),
+        judged("order", config, _disorder(rows, places), "that of ratings"),
         _complete(folder, manifest, rows[KEY], rated[KEY]),
     ]
 
@@ -74,8 +76,9 @@ def ratings_checks(tables: Mapping[str, pa.Table]) -> list[Check]:
     if test_set is not None:
         checks.append(_unique("test_set", test_set))
         if ratings is not None:
-            rows = test_set.reset_index(names="row")
-            different = _different(rows, _find(rows, ratings), _VIDEO)
+            columns = ("filename", "AVMIT_label", "MIT_label", "video_location")
+            places = _places(test_set, ratings)
+            different = _different(_numbered(test_set), ratings, places, columns)
             equal = f"{len(test_set):,} equal to those of ratings"
             checks.append(judged("rows", "test_set", [*different.values()], equal))
     if raw is not None:
@@ -90,10 +93,15 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return table.combine_chunks().to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def _find(rows: pd.DataFrame, ratings: pd.DataFrame) -> pd.DataFrame:
-    """Return of each row its video's row of ratings, with its number there as `place`, or nulls."""
-    rated = ratings.assign(place=np.arange(len(ratings))).drop_duplicates(KEY)
-    return rows[[KEY]].merge(rated, "left", on=KEY, indicator=True)
+def _numbered(rows: pd.DataFrame, column: str = "row") -> pd.DataFrame:
+    return rows.assign(**{column: np.arange(len(rows))})
+
+
+def _places(rows: pd.DataFrame, ratings: pd.DataFrame, on: Sequence[str] = (KEY,)) -> pd.Series:
+    """Return the number of each row's video in ratings, of its first row there, or a null."""
+    keys, rated = _numbered(rows[[*on]], "of"), _numbered(ratings[[*on]], "place")
+    found = keys.merge(rated, "left", on=[*on])
+    return found["place"][~found["of"].duplicated()].reset_index(drop=True)
 
 
 def _spoken(labels: pd.Series, names: Sequence[str]) -> pd.Series:
@@ -101,12 +109,15 @@ def _spoken(labels: pd.Series, names: Sequence[str]) -> pd.Series:
     return words.reindex(labels.to_numpy()).fillna("no label").reset_index(drop=True)
 
 
-def _different(rows: pd.DataFrame, found: pd.DataFrame, columns: Sequence[str]) -> dict[int, str]:
+def _different(
+    rows: pd.DataFrame, ratings: pd.DataFrame, places: pd.Series, columns: Sequence[str]
+) -> dict[int, str]:
     """Say which rows are of no rated video, or differ from its row in one of `columns`."""
     problems = {
         place: f"row {rows['row'][place]}, {rows[KEY][place]}, is not in ratings"
-        for place in np.flatnonzero(found["_merge"] == "left_only").tolist()
+        for place in np.flatnonzero(places.isna()).tolist()
     }
+    found = ratings.reindex(places).reset_index(drop=True)
     for column in columns:
         here, there = rows[column], found[column]
         differs = (here != there).to_numpy(bool, na_value=False)
@@ -211,11 +222,11 @@ def _raw_counts(raw: pd.DataFrame, ratings: pd.DataFrame) -> Check:
     The release does not promise it, and its raw ratings name videos by file and label alone.
     """
     names = ["filename", "AVMIT_label"]
-    rated = ratings[names].assign(place=np.arange(len(ratings))).drop_duplicates(names)
-    places = raw[names].merge(rated, "left", on=names)["place"]
-    counted = raw["rating"].groupby([places, raw["rating"]]).size().unstack(fill_value=0)
-    counted = counted.reindex(ratings.index, columns=_VALUES, fill_value=0)
-    equal = (counted.to_numpy() == ratings[[*_COUNTS]].to_numpy(np.int64)).all(axis=1)
+    places = _places(raw, ratings, names)
+    equal = np.ones(len(ratings), bool)
+    for value in _VALUES:
+        counted = places[raw["rating"].to_numpy() == value].value_counts(sort=False)
+        equal &= counted.reindex(ratings.index, fill_value=0) == ratings[f"r{value}"].to_numpy()
     found = f"add up to r1, r2, r3 for {equal.sum():,} of {len(ratings):,} rated videos"
     if places.hasnans:
         found += f"; {places.isna().sum():,} are of no rated video"
