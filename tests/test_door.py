@@ -110,7 +110,8 @@ def test_another_package_installed_into_ours(tmp_path: Path, name: str) -> None:
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(f"avmit: another package called '{name}', in {init.parent}, hides")
     init.unlink()
-    ran = call(*version, cwd=tmp_path, path=[installed])
+    # Without the packages of this environment, where the checkout may be installed as well.
+    ran = call("-S", *version, cwd=tmp_path, path=[installed])
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
         f"avmit: its package '{name}', in {init.parent}, is not whole: install avmit again\n"

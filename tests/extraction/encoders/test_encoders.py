@@ -188,7 +188,7 @@ def test_an_encoder_of_the_other_modality() -> None:
 
 def test_other_packages_add_encoders(installed: Callable[[str], None], run: Run) -> None:
     installed(
-        "[avmit.encoders]\ntiny = networks:TINY\nbroken = no_such_module:X\n"
+        "[avmit.encoders]\ntiny = support.tensorflow_models:TINY\nbroken = no_such_module:X\n"
         "[avmit.encoder_schemes]\nmade = made_encoders:make\n"
     )
     assert registry.find("tiny", "visual") is networks.TINY
