@@ -218,7 +218,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more-encoders\nVersion: 1\n")
         (info / "entry_points.txt").write_text(points)
         (tmp_path / "made_encoders.py").write_text(
-            "from dataclasses import replace\nfrom networks import TINY\n"
+            "from dataclasses import replace\nfrom support.tensorflow_models import TINY\n"
             "def make(rest, modality, settings):\n    return replace(TINY, name=f'made:{rest}')\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
