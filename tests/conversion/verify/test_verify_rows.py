@@ -66,6 +66,15 @@ def test_a_row_with_another_label(copied: Path) -> None:
     assert failures(copied) == [("rows", EMBEDDINGS, f"test row 0, {name}: {found}")]
 
 
+def test_of_several_differences_the_first_column_is_named(copied: Path) -> None:
+    label = read(copied, EMBEDDINGS, TEST)["label"][0].as_py()
+    other = with_values("label", setting(0, (label + 1) % 16))
+    attic = with_values("video_location", setting(0, "attic"))
+    tamper(copied, EMBEDDINGS, TEST, lambda table: attic(other(table)))
+    ((_, _, found),) = failures(copied)
+    assert "video_location is attic" in found
+
+
 def test_a_row_of_no_rated_video(copied: Path) -> None:
     name = name_of(copied, TRAIN[0], 0)
     tamper(
