@@ -23,7 +23,7 @@ demo: .venv/core
 
 test: lint .venv-lowest/done
 	$(BIN)/python -m pytest -n auto
-	$(LOWEST)/python -m pytest -n auto $(LOWEST_TESTS)
+	$(LOWEST)/python -m pytest -n auto $(addprefix --ignore=,$(EXTRAS_TESTS)) $(LOWEST_TESTS)
 
 # All of the tests with the lowest version of each dependency that pyproject.toml allows.
 lowest: .venv-lowest/done .venv-lowest-extras/done
