@@ -40,7 +40,8 @@ def row_checks(
         [_numbered(_frame(table)).assign(split=split) for split, table in splits.items()],
         ignore_index=True,
     )
-    checks = [judged("unique", config, _twice(rows), "no video twice")]
+    again = rows[KEY].duplicated()
+    checks = [judged("unique", config, _twice(rows, again), "no video twice")]
     if test_set is None:
         checks.append(Check("splits", config, True, "no test_set in the package"))
     else:
@@ -61,7 +62,7 @@ def row_checks(
             f"{len(rows):,} equal to those of ratings",
         ),
         judged("order", config, _disorder(rows, places), "that of ratings"),
-        _complete(folder, manifest, rows[KEY], rated[KEY]),
+        _complete(folder, manifest, rows[KEY][~again], rated[KEY]),
     ]
 
 
@@ -101,7 +102,9 @@ def _places(rows: pd.DataFrame, ratings: pd.DataFrame, on: Sequence[str] = (KEY,
     """Return the number of each row's video in ratings, of its first row there, or a null."""
     keys, rated = _numbered(rows[[*on]], "of"), _numbered(ratings[[*on]], "place")
     found = keys.merge(rated, "left", on=[*on])
-    return found["place"][~found["of"].duplicated()].reset_index(drop=True)
+    if len(found) > len(rows):
+        found = found.drop_duplicates("of", ignore_index=True)
+    return found["place"]
 
 
 def _spoken(labels: pd.Series, names: Sequence[str]) -> pd.Series:
@@ -127,8 +130,8 @@ def _different(
     return dict(sorted(problems.items()))
 
 
-def _twice(rows: pd.DataFrame) -> list[str]:
-    repeated = rows[rows.duplicated(KEY, keep=False)]
+def _twice(rows: pd.DataFrame, again: pd.Series) -> list[str]:
+    repeated = rows[rows[KEY].isin(rows[KEY][again])]
     places = repeated.groupby(KEY, sort=False)["split"].unique()
     return [
         f"{name} is in {' and '.join(splits)}" + (" twice" if len(splits) == 1 else "")
@@ -157,7 +160,7 @@ def _disorder(rows: pd.DataFrame, places: pd.Series) -> list[str]:
 
 
 def _complete(folder: Path, manifest: Manifest, rows: pd.Series, rated: pd.Series) -> Check:
-    """Check that every rated video has a row or stands, once, in one of the two lists."""
+    """Check that every rated video is one of `rows` or stands, once, in one of the two lists."""
     problems: list[str] = []
     absent: set[str] = set()
     for file, noted in (
@@ -181,9 +184,7 @@ def _complete(folder: Path, manifest: Manifest, rows: pd.Series, rated: pd.Serie
     ]
     unrated = sorted(absent - set(rated[rated.isin([*absent])]))
     problems += [f"{name} is listed and not rated" for name in unrated]
-    found = (
-        f"{rows.nunique():,} rows, {len(absent):,} listed without, of {len(rated):,} rated videos"
-    )
+    found = f"{len(rows):,} rows, {len(absent):,} listed without, of {len(rated):,} rated videos"
     return judged("complete", manifest.config, problems, found)
 
 
