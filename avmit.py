@@ -11,6 +11,7 @@ The file stands alone: `datasets` < 4 loads it as a script, every version can im
 """
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -21,12 +22,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import datasets
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from experiments.feeding.batches import batches as batches
+    from experiments.feeding.rows import rows as rows
 
 __version__ = "0.1.0"
 
@@ -68,6 +73,12 @@ _HOW_TO_GET_ONE = (
     "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
     "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
 )
+
+_ELSEWHERE = {
+    "batches": "experiments.feeding.batches",
+    "rows": "experiments.feeding.rows",
+}
+"""What is called as avmit's and is in a package, which is imported when it is first asked for."""
 
 
 class AvmitError(Exception):
@@ -665,6 +676,18 @@ def _is_compressed(file: str) -> bool:
         ]
         end = mapping.address + mapping.size
         return not all(mapping.address <= buffer.address < end for buffer in buffers)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module 'avmit' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ELSEWHERE})
 
 
 if __name__ == "__main__":

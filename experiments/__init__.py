@@ -1,0 +1,1 @@
+"""What the rows of avmit are for: batches for networks, joins and selections."""

@@ -1,0 +1,22 @@
+"""Import what the core does not bring, at the moment it is needed."""
+
+import importlib
+from typing import Any
+
+from avmit import AvmitError
+
+
+def require(module: str, wanted_by: str, install: str | None = None) -> Any:
+    """Import `module`.
+
+    Raises:
+        AvmitError: it is not installed; the text has the pip command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = (error.name or module).split(".")[0]
+        raise AvmitError(
+            f"{wanted_by} needs {package}, which is not installed or does not load: "
+            f"pip install {install or package}"
+        ) from error

@@ -1,0 +1,89 @@
+"""Batches as the tensors of a framework, without another copy where the framework permits it."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from experiments.extras import require
+from experiments.feeding.batches.options import Format
+from experiments.feeding.rows.columns import Matrix, Numbers
+
+
+class Formatter(ABC):
+    """Turns the arrays of a batch into tensors."""
+
+    @abstractmethod
+    def tensor(self, array: Any) -> Any:
+        """Return an array, which nobody else has, as a tensor."""
+
+    def jagged(self, name: str, values: Matrix, offsets: Numbers) -> dict[str, Any]:
+        """Return what stands in a batch for arrays that lie one after the other."""
+        return {f"{name}_values": self.tensor(values), f"{name}_offsets": self.tensor(offsets)}
+
+    def batch(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Return the columns with tensors for arrays; lists stay what they are."""
+        return {
+            name: self.tensor(column) if isinstance(column, np.ndarray) else column
+            for name, column in columns.items()
+        }
+
+
+class _Numpy(Formatter):
+    def tensor(self, array: Any) -> Any:
+        return array
+
+
+class _Torch(Formatter):
+    def __init__(self) -> None:
+        self._torch = require("torch", 'format="torch"')
+
+    def tensor(self, array: Any) -> Any:
+        return self._torch.from_numpy(array)
+
+    def jagged(self, name: str, values: Matrix, offsets: Numbers) -> dict[str, Any]:
+        nested = self._torch.nested.nested_tensor_from_jagged(
+            self.tensor(values), self.tensor(offsets)
+        )
+        return {name: nested}
+
+
+class _TensorFlow(Formatter):
+    def __init__(self) -> None:
+        self._tf = require("tensorflow", 'format="tensorflow"')
+
+    def tensor(self, array: Any) -> Any:
+        if array.dtype == np.float32 and array.size:
+            return self._tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        return self._tf.convert_to_tensor(array)
+
+    def jagged(self, name: str, values: Matrix, offsets: Numbers) -> dict[str, Any]:
+        ragged = self._tf.RaggedTensor.from_row_splits(
+            self.tensor(values), self.tensor(offsets), validate=False
+        )
+        return {name: ragged}
+
+
+class _Jax(Formatter):
+    def __init__(self) -> None:
+        self._jax = require("jax", 'format="jax"')
+
+    def tensor(self, array: Any) -> Any:
+        return self._jax.numpy.asarray(array)
+
+
+_FORMATTERS: dict[Format, type[Formatter]] = {
+    "numpy": _Numpy,
+    "torch": _Torch,
+    "tensorflow": _TensorFlow,
+    "jax": _Jax,
+}
+
+
+def formatter(name: Format) -> Formatter:
+    """Return what makes the tensors of a framework.
+
+    Raises:
+        AvmitError: the framework is not installed.
+    """
+    return _FORMATTERS[name]()

@@ -1,0 +1,150 @@
+"""Batches of a dataset's rows as an iterable: `avmit.batches`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import datasets
+
+from avmit import AvmitError
+from experiments.feeding.batches.ahead import made_ahead
+from experiments.feeding.batches.formats import formatter
+from experiments.feeding.batches.maker import BatchMaker
+from experiments.feeding.batches.options import BatchOptions, Format, Layout, OnLong
+from experiments.feeding.batches.position import Position
+from experiments.feeding.rows import rows
+
+AHEAD = 2
+"""Batches that are made beforehand: with two, copying goes on while one is waited for or used."""
+
+
+class Batches:
+    """An epoch of batches each time it is iterated over; made by `avmit.batches`.
+
+    When an epoch was gone through, the next iteration is of the next one, in another order if it is
+    shuffled; what was left early begins anew. `state_dict()` tells where the last iteration is.
+    """
+
+    def __init__(self, maker: BatchMaker, ahead: int = AHEAD):
+        self._maker = maker
+        self._ahead = BatchOptions(epoch=ahead).epoch  # a whole number from 0 on
+        self._formatter = formatter(maker.options.format)
+        self._at = Position(maker.options.seed, maker.options.epoch)
+        self._resumed = False
+
+    def __len__(self) -> int:
+        """Return how many batches an epoch has."""
+        return len(self._maker)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if not self._resumed:
+            self._at.position = 0
+        self._resumed = False
+        at = self._at = Position(**self._at.state())
+
+        def make(position: int) -> dict[str, Any]:
+            return self._maker.make(at.seed, at.epoch, position, self._formatter)
+
+        for batch in made_ahead(make, range(at.position, len(self)), self._ahead):
+            at.position += 1
+            yield batch
+        if at is self._at:
+            at.start_of(at.epoch + 1)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be of this epoch."""
+        self._at = Position(self._at.seed, 0)
+        self._at.start_of(epoch)
+        self._resumed = False
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where the last iteration is: seed, epoch, and its batches that were given."""
+        return self._at.state()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration go on where `state_dict` was called.
+
+        The batches are those that would have come then, if rows, options and number of ranks are
+        the same.
+
+        Raises:
+            AvmitError: it is not a state, or one of other rows or options.
+        """
+        at = Position(0, 0)
+        at.load(state, len(self))
+        self._at = at
+        self._resumed = True
+
+    def __repr__(self) -> str:
+        options = self._maker.options
+        return f"Batches({len(self)} of {options.batch_size}, {options.format}: {self._maker.rows})"
+
+
+def batches(
+    source: Any,
+    batch_size: int = 32,
+    *,
+    audio: bool = True,
+    visual: bool = True,
+    columns: Sequence[str] = ("label",),
+    timesteps: int | None = None,
+    layout: Layout = "padded",
+    shuffle: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    drop_last: bool = False,
+    rank: int = 0,
+    world_size: int = 1,
+    format: Format = "numpy",
+    on_long: OnLong = "error",
+    ahead: int = AHEAD,
+) -> Any:
+    """Put rows together into batches.
+
+    Args:
+        source: a `Dataset` of `avmit.load` or `load_dataset`, also after select, shuffle, filter
+            and so on; what `avmit.join` returns; or a stream.
+        batch_size: rows a batch; the last one of an epoch may have fewer.
+        audio: whether to take the audio embeddings.
+        visual: whether to take the visual ones.
+        columns: the other columns to take.
+        timesteps: how many each row is padded to, such as the paper's 7; None for those of the
+            longest row of the batch, column by column.
+        layout: `padded`, or `jagged` with no padding.
+        shuffle: whether each epoch has an order of its own, which (seed, epoch) tells.
+        seed: of the order.
+        epoch: the first one.
+        drop_last: leave out what would not be a full batch, and the same number on each rank.
+        rank: which of `world_size` processes this is: the batches go to them in turn.
+        world_size: how many share an epoch.
+        format: `numpy`, `torch`, `tensorflow` or `jax`.
+        on_long: what to do with a row that has more than `timesteps`: `error`, or `truncate` it.
+        ahead: how many batches are made beforehand, in a thread; 0 for none.
+
+    Returns:
+        An iterable with `len` of dicts. Padded, for each embedding column such as `audio`:
+        `audio` (B, T, D) float32 with zeros after a row's end, `audio_lengths` (B,) int64 and
+        `audio_mask` (B, T), true where a timestep is. Jagged: for torch and tensorflow one nested
+        or ragged tensor, else `audio_values` (sum of T, D) and `audio_offsets` (B + 1,) int64.
+        Of `columns`, numbers as an array (NaN where a join found nothing), all else as a list.
+        Also `set_epoch`, `state_dict` and `load_state_dict`.
+
+    Raises:
+        AvmitError: an option is out of its range, or a column is not there. While iterating: a row
+            is too long, or a file was replaced.
+    """
+    options = BatchOptions(
+        batch_size=batch_size,
+        timesteps=timesteps,
+        layout=layout,
+        shuffle=shuffle,
+        seed=seed,
+        epoch=epoch,
+        drop_last=drop_last,
+        rank=rank,
+        world_size=world_size,
+        format=format,
+        on_long=on_long,
+    )
+    if isinstance(source, datasets.IterableDataset):
+        raise AvmitError("not yet")
+    return Batches(BatchMaker(rows(source, audio, visual, columns), options), ahead)

@@ -1,0 +1,1 @@
+"""Batches as what a framework trains on: a DataLoader, a tf.data.Dataset, a PyDataset."""

@@ -1,0 +1,1 @@
+"""Choosing rows and joining tables, on the small columns alone."""
