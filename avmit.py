@@ -31,6 +31,9 @@ import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from experiments.feeding.batches import batches as batches
+    from experiments.feeding.loaders.keras import keras_dataset as keras_dataset
+    from experiments.feeding.loaders.tensorflow import tf_dataset as tf_dataset
+    from experiments.feeding.loaders.torch import torch_loader as torch_loader
     from experiments.feeding.rows import rows as rows
 
 __version__ = "0.1.0"
@@ -76,9 +79,15 @@ _HOW_TO_GET_ONE = (
 
 _ELSEWHERE = {
     "batches": "experiments.feeding.batches",
+    "keras_dataset": "experiments.feeding.loaders.keras",
     "rows": "experiments.feeding.rows",
+    "tf_dataset": "experiments.feeding.loaders.tensorflow",
+    "torch_loader": "experiments.feeding.loaders.torch",
 }
-"""What is called as avmit's and is in a package, which is imported when it is first asked for."""
+"""What is called as avmit's and is in a package, which is imported when it is first asked for.
+
+There is no `__dir__` that lists them: `datasets` looks at all that one names.
+"""
 
 
 class AvmitError(Exception):
@@ -684,10 +693,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_ELSEWHERE})
 
 
 if __name__ == "__main__":

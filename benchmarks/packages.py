@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from avmit import EMBEDDING_DIMS, embedding_features
+from conversion.package.schema import arrow_schema
 from conversion.package.writer import (
     DEFAULT_MAX_SHARD_BYTES,
     Encoding,
@@ -37,7 +38,7 @@ def make_package(folder: Path, rows: int) -> Path:
 
 def _write(config: Path, rows: int) -> None:
     dims = EMBEDDING_DIMS[CONFIG]
-    schema = embedding_features(*dims, LABELS).arrow_schema
+    schema = arrow_schema(embedding_features(*dims, LABELS))
     row_bytes = 4 * sum(
         (steps[1] - 1) * width for steps, width in zip(STEPS.values(), dims, strict=True)
     )

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from avmit import AvmitError
+
 Task = TypeVar("Task")
 Made = TypeVar("Made")
 
 
-def made_ahead(
-    make: Callable[[Task], Made], tasks: Iterable[Task], ahead: int, workers: int = 1
-) -> Iterator[Made]:
+def made_ahead(make: Callable[[Task], Made], tasks: Iterable[Task], ahead: int) -> Iterator[Made]:
     """Yield `make(task)` of each task in order, with up to `ahead` of them made beforehand.
 
     Copying rows leaves the interpreter to other threads. What is raised comes in its turn. When the
@@ -22,7 +22,7 @@ def made_ahead(
         return
     waiting: deque[Future[Made]] = deque()
     coming = iter(tasks)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="avmit-batches")
+    pool = ThreadPoolExecutor(1, thread_name_prefix="avmit-batches")
     try:
         for task in coming:
             waiting.append(pool.submit(make, task))
@@ -32,3 +32,13 @@ def made_ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def check_ahead(ahead: object) -> None:
+    """Refuse what is not a number of batches.
+
+    Raises:
+        AvmitError: it is not.
+    """
+    if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 0:
+        raise AvmitError(f"ahead={ahead!r} is not a number of batches, from 0 on")

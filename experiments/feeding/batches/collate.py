@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from experiments.feeding.batches.formats import Formatter
+from experiments.feeding.batches.formats import ALIGNMENT, Formatter
 from experiments.feeding.batches.options import BatchOptions, OnLong
 from experiments.feeding.rows import Taken
 from experiments.feeding.rows.columns import Matrix, Numbers
@@ -17,15 +17,12 @@ Mask = npt.NDArray[np.bool_]
 New = Callable[[tuple[int, ...]], Matrix]
 """Makes an array of this shape to be filled."""
 
-_ALIGNMENT = 64
-"""Bytes: where an array starts at a multiple of it, TensorFlow and JAX take it without a copy."""
-
 
 def aligned(shape: tuple[int, ...]) -> Matrix:
     """Return an uninitialized float32 array that starts at a multiple of 64 bytes."""
     size = 4 * int(np.prod(shape))
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 

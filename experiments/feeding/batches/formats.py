@@ -9,6 +9,9 @@ from experiments.extras import require
 from experiments.feeding.batches.options import Format
 from experiments.feeding.rows.columns import Matrix, Numbers
 
+ALIGNMENT = 64
+"""Bytes: TensorFlow and JAX take an array that starts at a multiple of it without a copy."""
+
 
 class Formatter(ABC):
     """Turns the arrays of a batch into tensors."""
@@ -34,18 +37,23 @@ class _Numpy(Formatter):
         return array
 
 
-class _Torch(Formatter):
+class TorchFormatter(Formatter):
+    """Makes tensors that share the arrays' memory."""
+
     def __init__(self) -> None:
         self._torch = require("torch", 'format="torch"')
 
     def tensor(self, array: Any) -> Any:
+        """Return a tensor of the array's memory."""
         return self._torch.from_numpy(array)
 
     def jagged(self, name: str, values: Matrix, offsets: Numbers) -> dict[str, Any]:
-        nested = self._torch.nested.nested_tensor_from_jagged(
-            self.tensor(values), self.tensor(offsets)
-        )
-        return {name: nested}
+        """Return a nested tensor of the arrays' memory."""
+        return self.nested(name, self.tensor(values), self.tensor(offsets))
+
+    def nested(self, name: str, values: Any, offsets: Any) -> dict[str, Any]:
+        """Return a nested tensor of what are tensors already."""
+        return {name: self._torch.nested.nested_tensor_from_jagged(values, offsets)}
 
 
 class _TensorFlow(Formatter):
@@ -53,7 +61,8 @@ class _TensorFlow(Formatter):
         self._tf = require("tensorflow", 'format="tensorflow"')
 
     def tensor(self, array: Any) -> Any:
-        if array.dtype == np.float32 and array.size:
+        # Without a copy, where TensorFlow does not abort: its operations want them aligned.
+        if array.dtype.kind in "iuf" and array.ctypes.data % ALIGNMENT == 0:
             return self._tf.experimental.dlpack.from_dlpack(array.__dlpack__())
         return self._tf.convert_to_tensor(array)
 
@@ -69,12 +78,15 @@ class _Jax(Formatter):
         self._jax = require("jax", 'format="jax"')
 
     def tensor(self, array: Any) -> Any:
+        # Without a copy; whole numbers are of 32 bits to JAX, unless it is told otherwise.
+        if array.dtype == np.float32 and array.size:
+            return self._jax.dlpack.from_dlpack(array)
         return self._jax.numpy.asarray(array)
 
 
 _FORMATTERS: dict[Format, type[Formatter]] = {
     "numpy": _Numpy,
-    "torch": _Torch,
+    "torch": TorchFormatter,
     "tensorflow": _TensorFlow,
     "jax": _Jax,
 }

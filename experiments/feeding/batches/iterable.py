@@ -1,78 +1,46 @@
 """Batches of a dataset's rows as an iterable: `avmit.batches`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import datasets
 
-from avmit import AvmitError
-from experiments.feeding.batches.ahead import made_ahead
+from experiments.feeding.batches.ahead import check_ahead, made_ahead
 from experiments.feeding.batches.formats import formatter
 from experiments.feeding.batches.maker import BatchMaker
 from experiments.feeding.batches.options import BatchOptions, Format, Layout, OnLong
-from experiments.feeding.batches.position import Position
+from experiments.feeding.batches.position import Epochs, Position
+from experiments.feeding.batches.streamed import StreamBatches
 from experiments.feeding.rows import rows
 
 AHEAD = 2
 """Batches that are made beforehand: with two, copying goes on while one is waited for or used."""
 
 
-class Batches:
-    """An epoch of batches each time it is iterated over; made by `avmit.batches`.
-
-    When an epoch was gone through, the next iteration is of the next one, in another order if it is
-    shuffled; what was left early begins anew. `state_dict()` tells where the last iteration is.
-    """
+class Batches(Epochs):
+    """An epoch of batches each time it is iterated over; made by `avmit.batches`."""
 
     def __init__(self, maker: BatchMaker, ahead: int = AHEAD):
+        super().__init__(maker.options.seed, maker.options.epoch)
         self._maker = maker
-        self._ahead = BatchOptions(epoch=ahead).epoch  # a whole number from 0 on
+        self._ahead = ahead
         self._formatter = formatter(maker.options.format)
-        self._at = Position(maker.options.seed, maker.options.epoch)
-        self._resumed = False
 
     def __len__(self) -> int:
         """Return how many batches an epoch has."""
         return len(self._maker)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        if not self._resumed:
-            self._at.position = 0
-        self._resumed = False
-        at = self._at = Position(**self._at.state())
+    def _most(self) -> int:
+        return len(self)
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._through(self._from)
+
+    def _from(self, at: Position) -> Iterator[dict[str, Any]]:
         def make(position: int) -> dict[str, Any]:
             return self._maker.make(at.seed, at.epoch, position, self._formatter)
 
-        for batch in made_ahead(make, range(at.position, len(self)), self._ahead):
-            at.position += 1
-            yield batch
-        if at is self._at:
-            at.start_of(at.epoch + 1)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be of this epoch."""
-        self._at = Position(self._at.seed, 0)
-        self._at.start_of(epoch)
-        self._resumed = False
-
-    def state_dict(self) -> dict[str, int]:
-        """Return where the last iteration is: seed, epoch, and its batches that were given."""
-        return self._at.state()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration go on where `state_dict` was called.
-
-        The batches are those that would have come then, if rows, options and number of ranks are
-        the same.
-
-        Raises:
-            AvmitError: it is not a state, or one of other rows or options.
-        """
-        at = Position(0, 0)
-        at.load(state, len(self))
-        self._at = at
-        self._resumed = True
+        return made_ahead(make, range(at.position, len(self)), self._ahead)
 
     def __repr__(self) -> str:
         options = self._maker.options
@@ -97,7 +65,7 @@ def batches(
     format: Format = "numpy",
     on_long: OnLong = "error",
     ahead: int = AHEAD,
-) -> Any:
+) -> Batches | StreamBatches:
     """Put rows together into batches.
 
     Args:
@@ -132,6 +100,7 @@ def batches(
         AvmitError: an option is out of its range, or a column is not there. While iterating: a row
             is too long, or a file was replaced.
     """
+    check_ahead(ahead)
     options = BatchOptions(
         batch_size=batch_size,
         timesteps=timesteps,
@@ -146,5 +115,5 @@ def batches(
         on_long=on_long,
     )
     if isinstance(source, datasets.IterableDataset):
-        raise AvmitError("not yet")
+        return StreamBatches(source, (audio, visual, columns), options, ahead)
     return Batches(BatchMaker(rows(source, audio, visual, columns), options), ahead)

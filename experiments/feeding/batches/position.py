@@ -1,6 +1,7 @@
-"""Where one is in the epochs: all that a run must keep to go on with the next batch."""
+"""Going through epochs, and where one is in them: all that a run must keep to go on."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,41 +9,89 @@ from avmit import AvmitError
 from experiments.feeding.batches.options import BatchOptions
 
 
-@dataclass
+@dataclass(frozen=True)
 class Position:
-    """The next batch of a rank: number `position`, from 0, of this epoch and seed."""
+    """The next batch of a rank: number `position`, from 0, of this epoch and seed.
+
+    Raises:
+        AvmitError: one of them is out of its range.
+    """
 
     seed: int
     epoch: int
     position: int = 0
 
-    def state(self) -> dict[str, int]:
-        """Return it as plain numbers."""
-        return asdict(self)
+    def __post_init__(self) -> None:
+        BatchOptions(seed=self.seed, epoch=self.epoch)  # checks them
+        at = self.position
+        if isinstance(at, bool) or not isinstance(at, int) or at < 0:
+            raise AvmitError(f"position={at!r} is not a number of batches")
 
-    def load(self, state: Mapping[str, Any], batches: int) -> None:
-        """Take over what `state` returned.
 
-        Raises:
-            AvmitError: it is not that, or is behind the last of the epoch's `batches`.
-        """
-        if not isinstance(state, Mapping) or set(state) != set(asdict(self)):
-            raise AvmitError("this is not a state: give what state_dict() returned")
-        BatchOptions(seed=state["seed"], epoch=state["epoch"])  # checks them
-        position = state["position"]
-        if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-            raise AvmitError(f"position={position!r} is not a number of batches")
-        if position > batches:
-            raise AvmitError(
-                f"position={position}, and an epoch has {batches} batches: the state is of other "
-                "rows, another batch_size or another world_size"
-            )
-        self.seed, self.epoch, self.position = state["seed"], state["epoch"], position
+class Epochs(ABC):
+    """What goes through an epoch of batches each time it is iterated over.
 
-    def start_of(self, epoch: int) -> None:
-        """Go to the first batch of an epoch.
+    When an epoch was gone through, the next iteration is of the next one; what was left early
+    begins anew, unless `load_state_dict` says where to go on.
+    """
+
+    def __init__(self, seed: int, epoch: int):
+        self._at = Position(seed, epoch)
+        self._resumed = False
+        self._iteration = 0
+
+    @abstractmethod
+    def _most(self) -> int | None:
+        """Return how many batches an epoch has, None where that is not known."""
+
+    def _through(
+        self, batches: Callable[[Position], Iterable[dict[str, Any]]]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the batches from a position on, and keep count of them."""
+        at = self._at if self._resumed else Position(self._at.seed, self._at.epoch)
+        self._at, self._resumed = at, False
+        self._iteration += 1
+        mine = self._iteration
+        for given, batch in enumerate(batches(at), 1):
+            if mine == self._iteration:
+                self._at = Position(at.seed, at.epoch, at.position + given)
+            yield batch
+        if mine == self._iteration:
+            self._at = Position(at.seed, at.epoch + 1)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be of this epoch.
 
         Raises:
             AvmitError: there is no such epoch.
         """
-        self.epoch, self.position = BatchOptions(epoch=epoch).epoch, 0
+        self._go_to(Position(self._at.seed, epoch))
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where the last iteration is: seed, epoch, and its batches that were given."""
+        return asdict(self._at)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration go on where `state_dict` was called.
+
+        The batches are those that would have come then, if rows, options and number of ranks are
+        the same.
+
+        Raises:
+            AvmitError: it is not a state, or one of other rows or options.
+        """
+        if not isinstance(state, Mapping) or set(state) != set(asdict(self._at)):
+            raise AvmitError("this is not a state: give what state_dict() returned")
+        at = Position(**state)
+        most = self._most()
+        if most is not None and at.position > most:
+            raise AvmitError(
+                f"position={at.position}, and an epoch has {most} batches: the state is of other "
+                "rows, another batch_size or another world_size"
+            )
+        self._go_to(at)
+        self._resumed = True
+
+    def _go_to(self, at: Position) -> None:
+        self._at, self._resumed = at, False
+        self._iteration += 1

@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from avmit import AvmitError
+from experiments.feeding.rows.choice import Column, choose_columns
 from experiments.feeding.rows.columns import (
     EmbeddingColumn,
     Matrix,
     Numbers,
     PlainColumn,
     Values,
-    is_embedding,
 )
 from experiments.feeding.rows.part import Part, parts_of
 from experiments.feeding.rows.unchanged import Unchanged
-
-MODALITIES = ("audio", "visual")
 
 
 @dataclass(frozen=True)
@@ -136,55 +133,10 @@ def rows(
         AvmitError: `source` is none of those, or a column is not there or not of that kind.
     """
     parts = parts_of(source)
-    embeddings, others = choose_columns(parts, audio, visual, columns)
+    there = {
+        name: Column(part.column(name).type, origin)
+        for part in parts
+        for name, origin in part.names.items()
+    }
+    embeddings, others = choose_columns(there, audio, visual, columns)
     return Rows(parts, embeddings, others)
-
-
-def choose_columns(
-    parts: Sequence[Part], audio: bool, visual: bool, columns: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Return the names of the embedding columns and of the others that are asked for.
-
-    Raises:
-        AvmitError: one is not there, or not of that kind.
-    """
-    kinds = {name: (part, name) for part in parts for name in part.names}
-    wide = [name for name, (part, _) in kinds.items() if is_embedding(part.column(name).type)]
-    there = ", ".join(kinds)
-    wanted = {"audio": audio, "visual": visual}
-    origins = {name: kinds[name][0].names[name] for name in wide}
-    for modality in MODALITIES:
-        if not wanted[modality] or modality in origins.values():
-            continue
-        if modality in kinds:
-            kind = kinds[modality][0].column(modality).type
-            raise AvmitError(f"column '{modality}' is {kind}, not float32 arrays (T, D)")
-        raise AvmitError(f"no column '{modality}' in these rows ({there}): pass {modality}=False")
-    embeddings = [name for name in wide if wanted.get(origins[name], True)]
-    return embeddings, check_columns(columns, list(kinds), wide)
-
-
-def check_columns(columns: Sequence[str], there: Sequence[str], wide: Sequence[str]) -> list[str]:
-    """Return the columns that are asked for beside the embeddings.
-
-    Raises:
-        AvmitError: one is not there, stands twice or is an embedding; or it is a string.
-    """
-    if isinstance(columns, str):
-        instead = "audio=, visual= say" if columns in wide else f'columns=("{columns}",) says'
-        raise AvmitError(f"columns='{columns}' is a string, not a list of names: {instead} that")
-    names = [str(name) for name in columns]
-    for name in names:
-        if name not in there:
-            raise AvmitError(
-                f"no column '{name}' in these rows; there are: {', '.join(there)}; "
-                "say which with columns="
-            )
-        if name in wide:
-            raise AvmitError(
-                f"'{name}' holds embeddings, which come by themselves; leave them out with "
-                "audio=False or visual=False"
-            )
-        if names.count(name) > 1:
-            raise AvmitError(f"columns names '{name}' twice")
-    return names
