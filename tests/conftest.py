@@ -41,6 +41,7 @@ from support.zenodo import ZenodoServer  # noqa: E402
 
 import avmit_cli  # noqa: E402
 from conversion.convert.build import Options, convert  # noqa: E402
+from conversion.convert.demo import run_demo  # noqa: E402
 from conversion.hub import retry as hub_retry  # noqa: E402
 from conversion.release.generate import generate_release  # noqa: E402
 
@@ -67,6 +68,16 @@ def package(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("package") / "avmit"
     convert(release, out, Options(workers=1))
     return out
+
+
+@pytest.fixture(scope="session")
+def after_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which `make demo` was called."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        list(run_demo(Path("demo/avmit"), lambda done, total: None))
+    return folder
 
 
 @pytest.fixture

@@ -14,21 +14,9 @@ from support.hub.server import HubServer
 from support.places import ROOT
 from support.releases import shard_rows
 
-from conversion.convert.demo import run_demo
-
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MARKED = re.findall(r"<!-- after make demo -->\n```(\w+)\n(.*?)```", README, re.DOTALL)
 AVMIT = Path(sys.executable).with_name("avmit")
-
-
-@pytest.fixture(scope="module")
-def after_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which `make demo` was called."""
-    folder = tmp_path_factory.mktemp("readme")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        list(run_demo(Path("demo/avmit"), lambda done, total: None))
-    return folder
 
 
 def execute(command: list[str | Path], folder: Path) -> str:
@@ -109,7 +97,7 @@ def test_the_plan_of_a_push(
 
 
 def test_videos_that_the_csvs_do_not_rate(run: Run, tmp_path: Path) -> None:
-    clips = pytest.importorskip("clips")
+    clips = pytest.importorskip("support.clips")
     (block,) = [block for block in console_blocks() if "--annotations own" in block]
     listed = dict(commands(block))["cat own/*.csv"]
     texts: list[list[str]] = []
