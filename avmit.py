@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from experiments.feeding.loaders.tensorflow import tf_dataset as tf_dataset
     from experiments.feeding.loaders.torch import torch_loader as torch_loader
     from experiments.feeding.rows import rows as rows
+    from experiments.feeding.tables import join as join
+    from experiments.feeding.tables import select as select
 
 __version__ = "0.1.0"
 
@@ -56,6 +58,26 @@ DESCRIPTION = (
 
 RATED_VIDEOS = 57_177
 """Rated videos of the full release, arXiv 2308.09685."""
+
+TEST_CLASSES: tuple[str, ...] = (
+    "barking",
+    "diving",
+    "drumming",
+    "frying",
+    "giggling",
+    "howling",
+    "inflating",
+    "mowing",
+    "pouring",
+    "raining",
+    "sanding",
+    "shredding",
+    "sneezing",
+    "tapping",
+    "vacuuming",
+    "whistling",
+)
+"""The 16 classes of the test set, those of test_set.csv in the order of their names."""
 
 RATINGS_CONFIGS = ("raw_ratings", "ratings", "test_set")
 Split = Literal["train", "test"]
@@ -79,8 +101,10 @@ _HOW_TO_GET_ONE = (
 
 _ELSEWHERE = {
     "batches": "experiments.feeding.batches",
+    "join": "experiments.feeding.tables",
     "keras_dataset": "experiments.feeding.loaders.keras",
     "rows": "experiments.feeding.rows",
+    "select": "experiments.feeding.tables",
     "tf_dataset": "experiments.feeding.loaders.tensorflow",
     "torch_loader": "experiments.feeding.loaders.torch",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from avmit import EMBEDDING_DIMS, embedding_features
+from avmit import EMBEDDING_DIMS, TEST_CLASSES, embedding_features
 from conversion.package.schema import arrow_schema
 from conversion.package.writer import (
     DEFAULT_MAX_SHARD_BYTES,
@@ -17,7 +17,6 @@ from conversion.package.writer import (
     plan_shards,
     shard_name,
 )
-from conversion.release.generate import LABELS
 
 CONFIG = "yamnet_effnet"  # the wide set: the most bytes a row
 STEPS = {"audio": (5, 7), "visual": (6, 8)}
@@ -38,7 +37,7 @@ def make_package(folder: Path, rows: int) -> Path:
 
 def _write(config: Path, rows: int) -> None:
     dims = EMBEDDING_DIMS[CONFIG]
-    schema = arrow_schema(embedding_features(*dims, LABELS))
+    schema = arrow_schema(embedding_features(*dims, TEST_CLASSES))
     row_bytes = 4 * sum(
         (steps[1] - 1) * width for steps, width in zip(STEPS.values(), dims, strict=True)
     )
@@ -53,11 +52,11 @@ def _write(config: Path, rows: int) -> None:
 
 
 def _batch(schema: pa.Schema, numbers: list[int], generator: np.random.Generator) -> pa.RecordBatch:
-    names = [f"{LABELS[i % 16]}/yt-{i:011d}_{i % 60}" for i in numbers]
+    names = [f"{TEST_CLASSES[i % 16]}/yt-{i:011d}_{i % 60}" for i in numbers]
     columns: dict[str, pa.Array] = {
         "filename": pa.array([f"{name}.mp4" for name in names]),
         "label": pa.array([i % 16 for i in numbers], pa.int64()),
-        "MIT_label": pa.array([LABELS[i % 16] for i in numbers]),
+        "MIT_label": pa.array([TEST_CLASSES[i % 16] for i in numbers]),
         **{
             r: pa.array([int(r == "r3") * 3 for _ in numbers], pa.int64())
             for r in ("r1", "r2", "r3")

@@ -9,7 +9,7 @@ from typing import Any
 
 import avmit
 from conversion.convert.build import Options, convert
-from conversion.release.generate import LABELS, generate_release
+from conversion.release.generate import generate_release
 from conversion.workers import Progress
 
 
@@ -25,7 +25,7 @@ def run_demo(out: Path, progress: Progress) -> Iterator[str]:
     yield "1. A small release in the published layout (random values, the real widths)"
     videos = generate_release(source)
     more = sum(video.r1 + video.r2 + video.r3 > 3 for video in videos)
-    classes = f"{len(videos)} videos in {len(LABELS)} classes"
+    classes = f"{len(videos)} videos in {len(avmit.TEST_CLASSES)} classes"
     yield f"   {source}: {classes}, {more} rated more than 3 times"
 
     yield f"2. avmit convert {source} --out {out}"

@@ -9,29 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from avmit import EMBEDDING_DIMS, AvmitError
+from avmit import EMBEDDING_DIMS, TEST_CLASSES, AvmitError
 from conversion.release.annotations import FILES, RawRating, TestVideo, Video
 from conversion.tfrecord.record import Record, write_record
-
-LABELS = (
-    "barking",
-    "diving",
-    "drumming",
-    "frying",
-    "giggling",
-    "howling",
-    "inflating",
-    "mowing",
-    "pouring",
-    "raining",
-    "sanding",
-    "shredding",
-    "sneezing",
-    "tapping",
-    "vacuuming",
-    "whistling",
-)
-"""The 16 classes of the published test set."""
 
 SET_FOLDERS = {"vggish_vgg16": "VGGish_VGG16", "yamnet_effnet": "YamNet_EffNetB0"}
 STEPS = {"vggish_vgg16": ((3, 3), (6, 7)), "yamnet_effnet": ((5, 6), (6, 7))}
@@ -61,7 +41,7 @@ def generate_release(
     generator = np.random.default_rng(seed)
     videos = _videos(generator, videos_per_label)
     test: list[TestVideo] = []
-    for label in LABELS:
+    for label in TEST_CLASSES:
         of_label = [video for video in videos if video.AVMIT_label == label]
         test += [
             TestVideo(
@@ -114,7 +94,7 @@ def _activations(generator: np.random.Generator, steps: int, width: int) -> npt.
 
 def _videos(generator: np.random.Generator, per_label: int) -> list[Video]:
     videos = []
-    for label in LABELS:
+    for label in TEST_CLASSES:
         for number in range(per_label):
             mit_label = _OTHER_MIT_LABEL.get(label, label) if number % 4 == 3 else label
             stem = f"yt-{_youtube_id(generator)}_{generator.integers(1, 300)}"

@@ -27,7 +27,7 @@ from conversion.card.readme import write_card
 from conversion.convert.build import Options, convert
 from conversion.package.schema import arrow_schema
 from conversion.release import annotations
-from conversion.release.generate import LABELS, write_rows
+from conversion.release.generate import write_rows
 from conversion.verify.verification import verify
 
 
@@ -62,7 +62,7 @@ def test_a_row_with_another_label(copied: Path) -> None:
     )
     other = (label + 1) % 16
     tamper(copied, EMBEDDINGS, TEST, with_values("label", setting(0, other)))
-    found = f"AVMIT_label is {LABELS[other]}, in ratings {LABELS[label]}"
+    found = f"AVMIT_label is {avmit.TEST_CLASSES[other]}, in ratings {avmit.TEST_CLASSES[label]}"
     assert failures(copied) == [("rows", EMBEDDINGS, f"test row 0, {name}: {found}")]
 
 
@@ -203,7 +203,7 @@ def test_without_ratings_there_is_less_to_check(copied: Path) -> None:
 def test_without_ratings_the_label_names_must_still_be_sorted(copied: Path) -> None:
     for config in avmit.RATINGS_CONFIGS:
         shutil.rmtree(copied / config)
-    features = avmit.embedding_features(128, 512, LABELS[::-1])
+    features = avmit.embedding_features(128, 512, avmit.TEST_CLASSES[::-1])
     for file in [*TRAIN, TEST]:
         tamper(
             copied,
@@ -269,7 +269,7 @@ def test_a_test_set_that_is_not_of_the_ratings(copied: Path) -> None:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The ratings and test set of a release of full size, without embeddings."""
     folder = tmp_path_factory.mktemp("verify-full")
-    names = [(n, LABELS[n % 16]) for n in range(57_177)]
+    names = [(n, avmit.TEST_CLASSES[n % 16]) for n in range(57_177)]
     videos = [
         annotations.Video(
             f"{label}/{n}.mp4", 0, 0, 3, label, label, "training", f"{label}/{n}.tfrecord"

@@ -22,7 +22,6 @@ from support.damage import (
 
 import avmit
 from conversion.package.schema import arrow_schema
-from conversion.release.generate import LABELS
 
 VALUES: dict[str, tuple[Change, dict[str, Any], str, str]] = {
     "nan": (
@@ -102,7 +101,7 @@ def test_a_row_count_that_is_not_the_manifests(copied: Path) -> None:
 
 
 def _relabel(table: pa.Table) -> pa.Table:
-    names = [*LABELS[1:], "aaa"]
+    names = [*avmit.TEST_CLASSES[1:], "aaa"]
     features = avmit.embedding_features(128, 512, sorted(names))
     return table.replace_schema_metadata(arrow_schema(features).metadata)
 
@@ -169,7 +168,7 @@ def _as_extracted(manifest: Any) -> None:
 
 
 def _with_has_audio(table: pa.Table) -> pa.Table:
-    features = avmit.embedding_features(128, 512, LABELS)
+    features = avmit.embedding_features(128, 512, avmit.TEST_CLASSES)
     features["has_audio"] = datasets.Value("bool")
     wider = table.append_column("has_audio", pa.array([True] * len(table)))
     return wider.replace_schema_metadata(arrow_schema(features).metadata)

@@ -1,0 +1,105 @@
+"""Choosing rows by their ratings, labels and other small columns: `avmit.select`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow.compute as pc
+
+from avmit import AvmitError
+from experiments.feeding.rows import Part
+from experiments.feeding.rows.part import parts_of
+from experiments.feeding.tables import conditions
+from experiments.feeding.tables.conditions import Mask
+from experiments.feeding.tables.joined import Joined
+from experiments.feeding.tables.labels import Classes, LabelColumn, label_column, named_classes
+from experiments.feeding.tables.relabel import check_place, relabelled, with_format_of
+
+
+def select(
+    source: Any,
+    *,
+    min_r3: int | None = None,
+    majority: int | None = None,
+    labels: str | int | Sequence[str | int] | None = None,
+    classes: Classes | None = None,
+    has_audio: bool | None = None,
+    where: pc.Expression | None = None,
+    relabel: bool = False,
+) -> Any:
+    """Choose the rows for which all that is asked for holds, without reading embeddings.
+
+    Args:
+        source: a `Dataset` of `avmit.load` or `load_dataset`, or what `avmit.join` returned.
+        min_r3: at least so many ratings say 3, that the audiovisual action is there and prominent.
+        majority: more than half of a video's ratings, of which there are three to seven, are this
+            value: 1, 2 or 3.
+        labels: the AVMIT classes, by name or by their number in `label`; one can be given alone.
+        classes: `test16`, the 16 classes of the test set.
+        has_audio: whether the video has an audio stream.
+        where: an expression of `pyarrow.compute` over the small columns, such as
+            `pc.field("MIT_label") == "barking"`. A row for which it is null is not chosen.
+        relabel: number the classes asked for from 0, in the order of their names: column `label` is
+            then a ClassLabel of these alone.
+
+    Returns:
+        The chosen rows in their order, of the kind of `source`: a `Dataset`, or joined rows.
+
+    Raises:
+        AvmitError: no row is left, which an empty dataset would say too late; a class is unknown; a
+            column that is needed is not there; an option is out of its range.
+    """
+    parts = parts_of(source)
+    if not isinstance(source, (datasets.Dataset, Joined)):
+        raise AvmitError(f"nothing can be selected from a {type(source).__name__}")
+    asked: list[tuple[str, Mask]] = []
+    if min_r3 is not None:
+        asked.append((f"min_r3={min_r3}", conditions.enough(parts, min_r3)))
+    if majority is not None:
+        asked.append((f"majority={majority}", conditions.majority(parts, majority)))
+    if has_audio is not None:
+        asked.append((f"has_audio={has_audio}", conditions.with_audio(parts, has_audio)))
+    if where is not None:
+        asked.append(("where", conditions.computed(parts, where)))
+    replaced: Part | None = None  # the one with the labels
+    label = _label(parts, labels, classes, relabel)
+    if label is not None:
+        chosen = list(named_classes(classes)) if classes is not None else label.chosen(labels)
+        numbers = label.renumbered(chosen)
+        of_rows = np.append(numbers, -1)[label.part.at(np.arange(len(label.part)))]
+        said = "labels" if classes is None else f'classes="{classes}"'
+        asked.append((said, of_rows >= 0))
+        if relabel:
+            replaced = relabelled(label, numbers, chosen)
+    rows = np.flatnonzero(np.all([mask for _, mask in asked], axis=0)) if asked else None
+    if rows is None:
+        return source
+    if not len(rows):
+        counted = ", ".join(f"{said} ({int(mask.sum()):,})" for said, mask in asked)
+        raise AvmitError(f"none of {len(parts[0]):,} rows passes: {counted}")
+    if isinstance(source, Joined):
+        if label is not None and replaced is not None:
+            parts = tuple(replaced if part is label.part else part for part in parts)
+        return Joined(parts, source.report).select(rows)
+    if replaced is None or replaced.rows is None:
+        return source.select(rows)
+    return with_format_of(replaced.dataset.select(replaced.rows[rows]), source)
+
+
+def _label(parts: Sequence[Part], labels: Any, classes: Any, relabel: bool) -> LabelColumn | None:
+    """Return the column that labels= or classes= ask for; None if neither does."""
+    if labels is not None and classes is not None:
+        raise AvmitError("labels= and classes= both say which classes: leave one out")
+    if labels is None and classes is None:
+        if relabel:
+            raise AvmitError(
+                'relabel=True numbers the classes that labels= or classes="test16" names: give one'
+            )
+        return None
+    if classes is not None:
+        named_classes(classes)
+    label = label_column(parts, "labels=" if classes is None else "classes=")
+    if relabel:
+        check_place(label, parts)
+    return label
