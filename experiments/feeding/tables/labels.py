@@ -59,10 +59,10 @@ class LabelColumn:
         if isinstance(label, str):
             if label in self.names:
                 return label
-            near = difflib.get_close_matches(label.lower(), self.names, 3)
-            meant = " or ".join(f"'{printable(name)}'" for name in near)
+            spelled = {name.lower(): name for name in self.names}
+            near = difflib.get_close_matches(label.lower(), spelled, 1)
             instead = (
-                f"did you mean {meant}?"
+                f"did you mean '{printable(spelled[near[0]])}'?"
                 if near
                 else f"there are: {some([printable(name) for name in self.names])}"
             )
