@@ -71,7 +71,7 @@ def padded(
     out = new((len(arrays) * steps, width))
     # One call for the batch: NumPy's own of each row would take as long again.
     np.concatenate(pieces, out=out)
-    return out.reshape(-1, steps, width), lengths
+    return out.reshape(len(arrays), steps, width), lengths
 
 
 def mask(lengths: Numbers, timesteps: int) -> Mask:

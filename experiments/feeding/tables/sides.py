@@ -75,6 +75,8 @@ def _read(path: Path) -> pa.Table:
             f"{printable(str(path))} is no table that can be read: give a file that ends in .csv, "
             f'.tsv or .parquet, or a config as avmit.load("{printable(path.name)}", "train")'
         )
+    if path.is_dir():
+        raise AvmitError(f"{printable(str(path))} is a folder: give a file in it")
     with _telling_of(str(path)):
         if suffix in _PARQUET:
             return pa.parquet.read_table(path)

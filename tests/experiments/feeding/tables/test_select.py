@@ -78,7 +78,12 @@ def test_the_rows_are_those_of_a_loop(train: Any, data: st.DataObject) -> None:
     where = None
     if r1 is not None:
         where = (pc.field("r1") == r1) | (pc.field("video_location") == "validation")
-    options = {"min_r3": min_r3, "majority": majority, "labels": labels, "where": where}
+    options: dict[str, Any] = {
+        "min_r3": min_r3,
+        "majority": majority,
+        "labels": labels,
+        "where": where,
+    }
     if not expected:
         with pytest.raises(avmit.AvmitError, match=f"^none of {len(ds)} rows passes: "):
             avmit.select(ds, **options, relabel=relabel)
@@ -115,7 +120,8 @@ def test_one_class_can_be_given_alone(train: Any) -> None:
     diving = train.features["label"].str2int("diving")
     by_name, by_number = (avmit.select(train, labels=one) for one in ("diving", diving))
     assert by_name["label"][:] == by_number["label"][:] == [diving] * 2
-    assert avmit.select(train, labels=np.array([diving]))["label"][:] == [diving] * 2
+    several: Any = np.array([diving])
+    assert avmit.select(train, labels=several)["label"][:] == [diving] * 2
 
 
 def test_the_16_classes_are_those_of_the_test_set() -> None:
