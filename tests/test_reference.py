@@ -15,6 +15,7 @@ from support.releases import (
     shard_rows,
 )
 
+import avmit
 from conversion.convert.build import Built, Options, convert
 
 pytestmark = pytest.mark.skipif(
@@ -61,3 +62,26 @@ def test_ratings_are_those_of_the_csv(built: tuple[Path, dict[str, Built]], conf
     split = "test" if config == "test_set" else "train"
     wanted = expected_rows(REFERENCE / "annotations", config, split)
     assert_same_rows(shard_rows(out, config, split), wanted)
+
+
+def test_the_classes_of_the_test_set_are_those_of_the_release() -> None:
+    labels = [row["AVMIT_label"] for row in csv_rows(REFERENCE / "annotations" / CSV["test_set"])]
+    assert sorted(set(labels)) == list(avmit.TEST_CLASSES)
+    assert {labels.count(label) for label in avmit.TEST_CLASSES} == {60}
+
+
+@pytest.mark.parametrize(
+    ("file", "rows"), [("AVMIT_train.csv", 6560), ("AVMIT_validation.csv", 736)]
+)
+def test_the_paper_s_choices_join(
+    built: tuple[Path, dict[str, Built]], file: str, rows: int
+) -> None:
+    ratings = avmit.load("ratings", "train", data_dir=built[0])
+    chosen = avmit.join(ratings, REFERENCE / "paper" / file)
+    assert len(chosen) == rows
+    assert not chosen.report.right.alone
+    frame = chosen.to_pandas(["AVMIT_label", "label", "r3", "r3_right"])
+    assert frame["AVMIT_label"].equals(frame["label"])
+    assert frame["r3"].equals(frame["r3_right"])
+    again = avmit.select(chosen, min_r3=2, classes="test16")
+    assert len(again) == rows

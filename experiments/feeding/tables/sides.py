@@ -49,8 +49,6 @@ def side(source: Any, name: str) -> Side:
         path = Path(source)
         name = printable(path.name)
         return Side(name, _parts(_read(path), name))
-    if isinstance(source, (datasets.Dataset, Parted)):
-        return Side(name, parts_of(source))
     with _telling_of(name):
         if isinstance(source, pd.DataFrame):
             # An index of names, such as the files', is a column; a count of rows is none.
@@ -59,8 +57,10 @@ def side(source: Any, name: str) -> Side:
         if isinstance(source, (pa.Table, pa.RecordBatch)) or hasattr(source, "__arrow_c_stream__"):
             table = source if isinstance(source, pa.Table) else pa.table(source)
             return Side(name, _parts(table, name))
-    if isinstance(source, (dict, datasets.IterableDataset)):
-        return Side(name, parts_of(source))  # which says what to do with them
+    # After those tables, of which one may have a column named `parts`. Of splits and streams it
+    # says what to do with them.
+    if isinstance(source, (datasets.Dataset, Parted, dict, datasets.IterableDataset)):
+        return Side(name, parts_of(source))
     raise AvmitError(
         f"a {type(source).__name__} is no table: join what avmit.load or load_dataset returns, "
         "tables of pandas or Arrow, and paths of CSV, TSV or Parquet files"

@@ -53,6 +53,13 @@ def test_a_frame_of_pandas(clips: Any, study: pd.DataFrame) -> None:
     check(clips, study.convert_dtypes(dtype_backend="pyarrow"), study)
 
 
+def test_a_frame_may_have_a_column_named_as_something_of_ours() -> None:
+    frame = pd.DataFrame({"filename": ["a"], "parts": [3], "report": ["x"]})
+    assert list(avmit.join(frame, frame)) == [
+        {"filename": "a", "parts": 3, "report": "x", "parts_right": 3, "report_right": "x"}
+    ]
+
+
 def test_a_table_of_arrow(clips: Any, study: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(study, preserve_index=False)
     check(clips, table, study)

@@ -149,6 +149,23 @@ def test_names_of_the_right_side_give_a_join_its_labels(package: Path) -> None:
     assert list(chosen.column_names)[-1] == "label"
 
 
+def test_labels_that_a_join_did_not_find_are_of_no_class(train: Any, package: Path) -> None:
+    audio = avmit.load("yamnet_effnet", "train", data_dir=package, columns=["filename", "audio"])
+    some = train.shuffle(seed=4).select(range(24)).select_columns(["filename", "label", "visual"])
+    joined = avmit.join(audio, some, how="left")
+    assert len(joined) == 32
+    chosen = avmit.select(joined, labels=LABELS, relabel=True)
+    rows = {row["filename"]: row for row in expected(some)}
+    frame = chosen.to_pandas()
+    assert frame["filename"].tolist() == [n for n in audio["filename"][:] if n in rows]
+    assert frame["label"].tolist() == [rows[name]["label"] for name in frame["filename"]]
+    (batch,) = avmit.batches(chosen)
+    assert batch["label"].tolist() == frame["label"].tolist()
+    for row, name in enumerate(frame["filename"]):
+        array = batch["visual"][row, : batch["visual_lengths"][row]]
+        np.testing.assert_array_equal(array, np.float32(rows[name]["visual"]))
+
+
 def test_no_embedding_is_copied(tmp_path: Path) -> None:
     width, rows = 1024, 4000
     features = avmit.embedding_features(width, None, NAMES)
