@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from avmit import AvmitError
 from experiments.feeding.rows import Part
+from experiments.feeding.rows.columns import NOT_THERE
 from experiments.feeding.rows.part import parts_of
 from experiments.feeding.tables import conditions
 from experiments.feeding.tables.conditions import Mask
@@ -62,29 +63,26 @@ def select(
         asked.append((f"has_audio={has_audio}", conditions.with_audio(parts, has_audio)))
     if where is not None:
         asked.append(("where", conditions.computed(parts, where)))
-    replaced: Part | None = None  # the one with the labels
     label = _label(parts, labels, classes, relabel)
     if label is not None:
         chosen = list(named_classes(classes)) if classes is not None else label.chosen(labels)
         numbers = label.renumbered(chosen)
-        of_rows = np.append(numbers, -1)[label.part.at(np.arange(len(label.part)))]
+        of_rows = np.append(numbers, NOT_THERE)[label.part.at(np.arange(len(label.part)))]
         said = "labels" if classes is None else f'classes="{classes}"'
         asked.append((said, of_rows >= 0))
-        if relabel:
-            replaced = relabelled(label, numbers, chosen)
-    rows = np.flatnonzero(np.all([mask for _, mask in asked], axis=0)) if asked else None
-    if rows is None:
+    if not asked:
         return source
+    rows = np.flatnonzero(np.all([mask for _, mask in asked], axis=0))
     if not len(rows):
         counted = ", ".join(f"{said} ({int(mask.sum()):,})" for said, mask in asked)
         raise AvmitError(f"none of {len(parts[0]):,} rows passes: {counted}")
-    if isinstance(source, Joined):
-        if label is not None and replaced is not None:
-            parts = tuple(replaced if part is label.part else part for part in parts)
-        return Joined(parts, source.report).select(rows)
-    if replaced is None or replaced.rows is None:
+    if label is None or not relabel:
         return source.select(rows)
-    return with_format_of(replaced.dataset.select(replaced.rows[rows]), source)
+    anew = relabelled(label, numbers, chosen)
+    if isinstance(source, Joined):
+        parts = tuple(anew if part is label.part else part for part in parts)
+        return Joined(parts, source.report).select(rows)
+    return with_format_of(anew.dataset.select(anew.at(rows)), source)
 
 
 def _label(parts: Sequence[Part], labels: Any, classes: Any, relabel: bool) -> LabelColumn | None:
