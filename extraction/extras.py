@@ -14,7 +14,7 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 """Which of its kernels TensorFlow takes when it is imported; the last bits of results differ."""
 
 
-_MEDIA = {"av", "cv2", "resampy"}
+_MEDIA = {"av", "cv2"}
 
 
 def require(module: str, extra: str = "extraction") -> Any:

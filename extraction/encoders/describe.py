@@ -8,6 +8,7 @@ from conversion.package.manifest_problems import EXTRACTION
 from extraction.encoders.base import Encoder, Side
 from extraction.encoders.settings import Modality
 from extraction.extras import ONEDNN, require
+from extraction.media import resample
 from extraction.media.forms import Frames, Sound
 
 
@@ -43,7 +44,7 @@ def _encoder(side: Side, local: bool) -> dict[str, Any]:
     }
     form = encoder.input
     if isinstance(form, Sound):
-        described["sample_rate"] = form.rate
+        described |= {"sample_rate": form.rate, "resampling": resample.METHOD}
     elif isinstance(form, Frames):
         described |= {"frame_side": form.side, "frame_interval_ms": form.interval_ms}
     else:
@@ -82,7 +83,7 @@ def timing(encoder: Encoder) -> str:
 
 
 def _modules(encoder: Encoder) -> tuple[str, ...]:
-    media = ("av", "resampy") if isinstance(encoder.input, Sound) else ("av", "cv2")
+    media = ("av",) if isinstance(encoder.input, Sound) else ("av", "cv2")
     return ("numpy", *media, *encoder.libraries)
 
 

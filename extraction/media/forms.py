@@ -82,19 +82,21 @@ def starts(length: float, window: float, hop: float) -> list[float]:
     return [index * hop for index in range(count)]
 
 
-def images(path: Path, form: Frames | Clips) -> npt.NDArray[np.uint8]:
+def images(path: Path, form: Frames | Clips, checked: bool = False) -> npt.NDArray[np.uint8]:
     """Return frames (T, side, side, 3), or clips (T, frames, side, side, 3).
+
+    `checked` says that the file's headers were looked at already, as `sound` and `has_audio` do.
 
     Raises:
         BadVideo: the file is missing or unreadable, or has no frame.
     """
     if isinstance(form, Frames):
-        return read_frames(path, form.interval_ms, form.side)
+        return read_frames(path, form.interval_ms, form.side, checked)
 
     def numbers(total: int, rate: float) -> list[int]:
         return [number for clip in clip_numbers(total, rate, form) for number in clip]
 
-    taken = read_frames_by_number(path, numbers, form.side)
+    taken = read_frames_by_number(path, numbers, form.side, checked)
     return taken.reshape(-1, form.frames, *taken.shape[1:])
 
 

@@ -28,14 +28,21 @@ FRAME_INTERVAL_MS = 480
 FRAME_SIDE = 224
 """Height and width in pixels that VGG16 and EfficientNetB0 were trained with."""
 
+Wanted = Callable[[int], bool]
+"""Says of each number in turn whether that frame is taken."""
+
 
 def read_frames(
-    path: Path, interval_ms: float = FRAME_INTERVAL_MS, side: int | None = FRAME_SIDE
+    path: Path,
+    interval_ms: float = FRAME_INTERVAL_MS,
+    side: int | None = FRAME_SIDE,
+    checked: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Take a frame of a video at least each `interval_ms`, the first one always.
 
     Frame n has the time 1000 n / (the stream's average rate) milliseconds, whatever its own
-    timestamp, and is taken when that is `interval_ms` or more after the last one taken.
+    timestamp, and is taken when that is `interval_ms` or more after the last one taken. `checked`
+    says that the file's headers were looked at already.
 
     Returns:
         RGB, 0 to 255, of shape (T, side, side, 3), T >= 1; resized bilinearly without antialiasing,
@@ -47,19 +54,27 @@ def read_frames(
     """
     last = 0.0
 
-    def wanted(number: int, rate: float) -> bool:
-        nonlocal last
-        time = 1000 * number / rate if rate > 0 else 0.0
-        if number == 0 or time >= last + interval_ms:
-            last = time
-            return True
-        return False
+    def choose(_: int, rate: float) -> Wanted:
+        def wanted(number: int) -> bool:
+            nonlocal last
+            time = 1000 * number / rate if rate > 0 else 0.0
+            if number == 0 or time >= last + interval_ms:
+                last = time
+                return True
+            return False
 
-    return np.stack([image for _, image in _read(path, wanted, side).taken])
+        return wanted
+
+    if not checked:
+        check(path)
+    return np.stack([image for _, image in _read(path, choose, side).taken])
 
 
 def read_frames_by_number(
-    path: Path, numbers: Callable[[int, float], Sequence[int]], side: int | None = None
+    path: Path,
+    numbers: Callable[[int, float], Sequence[int]],
+    side: int | None = None,
+    checked: bool = False,
 ) -> npt.NDArray[np.uint8]:
     """Return the frames whose numbers `numbers` gives for (frames in all, frames a second).
 
@@ -67,12 +82,21 @@ def read_frames_by_number(
     RGB as those of `read_frames`, of shape (len(numbers), side, side, 3).
 
     Raises:
-        BadVideo: as for `frames`.
+        BadVideo: as for `read_frames`.
     """
-    total, rate = _stated_length(path)
-    while True:
+    total = 0
+    chosen: Sequence[int] = ()
+
+    def choose(stated: int, rate: float) -> Wanted:
+        nonlocal total, chosen
+        total = total or stated
         chosen = numbers(total, rate)
-        read = _read(path, _among(chosen), side)
+        return frozenset(chosen).__contains__
+
+    if not checked:
+        check(path)
+    while True:
+        read = _read(path, choose, side)
         if read.total == total:
             by_number = dict(read.taken)
             _check_taken(len(chosen) * read.taken[0][1].nbytes)
@@ -81,47 +105,37 @@ def read_frames_by_number(
         total = read.total
 
 
-def _among(chosen: Sequence[int]) -> Callable[[int, float], bool]:
-    numbers = frozenset(chosen)
-    return lambda number, _: number in numbers
-
-
-def _stated_length(path: Path) -> tuple[int, float]:
-    cv2 = _opencv()
-    capture = _open_capture(cv2, path)
-    try:
-        stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        # A broken header may say anything.
-        return max(1, min(stated, MOST_FRAMES)), float(capture.get(cv2.CAP_PROP_FPS))
-    finally:
-        capture.release()
-
-
 @dataclass(frozen=True)
 class _Read:
     taken: list[tuple[int, npt.NDArray[np.uint8]]]
     total: int
 
 
-def _read(path: Path, wanted: Callable[[int, float], bool], side: int | None) -> _Read:
-    """Decode a video and take the frames for which wanted(number, frames a second) holds."""
+def _read(path: Path, choose: Callable[[int, float], Wanted], side: int | None) -> _Read:
+    """Decode a video and take the frames that choose(stated frames in all, frames a second) says.
+
+    All others are decoded too, as those that are taken follow from them, but are not converted.
+    """
     cv2 = _opencv()
     capture = _open_capture(cv2, path)
     taken: list[tuple[int, npt.NDArray[np.uint8]]] = []
     number = 0
     held = 0
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS)
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        # A broken header may say anything.
+        stated = max(1, min(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), MOST_FRAMES))
+        wanted = choose(stated, rate)
         while capture.grab():
             check_frame(*_size(cv2, capture), number + 1)
             check_seconds(number / rate if rate > 0 else 0.0)
-            if wanted(number, rate):
+            if wanted(number):
                 decoded, image = capture.retrieve()
                 if not decoded:
                     raise BadVideo(f"cannot be decoded at frame {number}")
-                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                 if side is not None:
-                    rgb = cv2.resize(rgb, (side, side), interpolation=cv2.INTER_LINEAR)
+                    image = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
+                rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
                 held += rgb.nbytes
                 _check_taken(held)
                 taken.append((number, rgb))
@@ -150,7 +164,6 @@ def _check_taken(held: int) -> None:
 
 
 def _open_capture(cv2: Any, path: Path) -> Any:
-    check(path)
     capture = cv2.VideoCapture()
     # One thread each: many videos are decoded at a time.
     if not capture.open(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):

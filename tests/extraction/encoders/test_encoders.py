@@ -163,9 +163,9 @@ def test_saved_models_that_cannot_be_fetched(
 
 
 def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "resampy", None)
-    with pytest.raises(AvmitError, match=r"resampy .*: pip install 'avmit\[media\]'"):
-        require("resampy")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(AvmitError, match=r"av .*: pip install 'avmit\[media\]'"):
+        require("av")
 
 
 def test_tensorflow_does_not_greet() -> None:

@@ -146,7 +146,11 @@ def test_the_command_makes_a_config_like_the_published_ones(
     assert manifest.source["encoders"]["visual"]["name"] == "efficientnet_b0"
     assert manifest.source["encoders"]["visual"]["weights_sha256"] == visual.weights_sha256
     assert manifest.source["encoders"]["audio"]["weights_sha256"] == audio.weights_sha256
-    assert {"tensorflow", "keras", "cv2", "av", "resampy"} <= set(manifest.source["libraries"])
+    assert {"tensorflow", "keras", "cv2", "av", "numpy"} <= set(manifest.source["libraries"])
+    assert "resampy" not in manifest.source["libraries"]
+    method = "kaiser_best by polyphase matrices"
+    assert manifest.source["encoders"]["audio"]["resampling"] == method
+    assert "resampling" not in manifest.source["encoders"]["visual"]
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "| `mine` | yamnet + efficientnet_b0 | (4 to 5, 1024) |" in card
     assert "`has_audio`" in card

@@ -324,7 +324,7 @@ def test_sound_of_an_odd_rate(tmp_path: Path, rate: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "read"), [("cv2", read_frames), ("av", has_audio), ("resampy", read_waveform)]
+    ("module", "read"), [("cv2", read_frames), ("av", has_audio), ("av", read_waveform)]
 )
 def test_what_decodes_is_missing(
     module: str, read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
