@@ -337,6 +337,42 @@ def test_retry_failed_refuses_another_making(run_extract: Extract, tmp_path: Pat
         run_extract(retry_failed=True, audio_weights=other)
 
 
+def test_what_was_resampled_otherwise_is_not_mixed_in(
+    run_extract: Extract, videos: Path, annotations: Path, tmp_path: Path
+) -> None:
+    """Another version made a package, and in another place was cut off."""
+    from extraction.extract import checkpoint as spill
+
+    last = path_of(videos, rows(annotations)[40])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("extraction.media.resample.METHOD", "another")
+        run_extract()
+        patch.setattr(spill, "EVERY_SECONDS", 0.0)
+        last.rename(last.with_suffix(".away"))
+        last.write_bytes(b"no")
+        with pytest.raises(AvmitError, match="is not a video"):
+            run_extract(tmp_path / "other")
+        last.with_suffix(".away").replace(last)
+    assert list((tmp_path / "other").rglob("*.spill"))
+    with pytest.raises(AvmitError) as raised:
+        run_extract(retry_failed=True)
+    assert (
+        "made with other encoders (audio: resampling another, now kaiser_best by polyphase "
+        "matrices): retry with the same, or extract all again without --retry-failed"
+    ) in str(raised.value)
+    for out in (tmp_path / "avmit", tmp_path / "other"):
+        decoded: list[object] = []
+
+        def counted(path: Path, rate: int, decoded: list[object] = decoded) -> Any:
+            decoded.append(path)
+            return read_waveform(path, rate)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("extraction.media.forms.read_waveform", counted)
+            assert run_extract(out).kept == 0
+        assert len(decoded) == 48
+
+
 def test_retry_failed_refuses_a_shard_of_other_columns(
     run_extract: Extract, videos: Path, annotations: Path, tmp_path: Path
 ) -> None:

@@ -127,6 +127,16 @@ def test_channels_are_averaged_in_integers_as_pydub_does(tmp_path: Path, channel
     np.testing.assert_array_equal(found, np.array(expected, np.float32))
 
 
+def test_a_long_sound_is_averaged_as_a_short_one_is(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-32768, 32768, (200_003, 2), dtype=np.int16)
+    path = tmp_path / "sound.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, 16000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    expected = samples.astype(np.int64).sum(1) // 2 / 32768
+    np.testing.assert_array_equal(read_waveform(path)[0], expected.astype(np.float32))
+
+
 def test_no_audio_stream_is_three_seconds_of_silence(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", seconds=1.0, amplitudes=None)
     found, has_sound = read_waveform(clip)
@@ -335,6 +345,16 @@ def test_what_decodes_is_missing(
     with pytest.raises(AvmitError) as raised:
         read(clip)
     assert str(raised.value) == expected
+
+
+def test_resampling_needs_neither_resampy_nor_numba(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("resampy", "numba"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for rate in (44_100, 22_050):
+        clip = make_clip(tmp_path / f"{rate}.mp4", seconds=1.0, sample_rate=rate)
+        assert read_waveform(clip)[0].any()
 
 
 def test_sound_without_frames(tmp_path: Path) -> None:
