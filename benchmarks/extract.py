@@ -1,11 +1,11 @@
 """Measure `avmit extract` against the published way, and against what the machine could do at best.
 
-For each visual encoder, with random weights (`hf` is a vision transformer of the small size), on
-clips made here (3 s, 256 x 256, 30 fps, stereo at
-44.1 kHz), start-up apart:
+The clips are made here: 3 s, 256 x 256, 30 fps, stereo at 44.1 kHz. First decoding, as
+`decoding.py` says, of these and of others with a camera's grain. Then for each visual encoder, with
+random weights (`hf` is a vision transformer of the small size), start-up apart:
 
-- usual: decode a clip, then one eager Keras call for each frame, as the published extractor, or
-  processor and model for each frame, as model cards show;
+- usual: decode a clip in the usual way, resampy included, then one eager Keras call for each frame,
+  as the published extractor, or processor and model for each frame, as model cards show;
 - decoding: CPU seconds of frames, with what a processor makes of them, and waveform, one thread;
 - network: CPU seconds of the network alone, on full batches;
 - pipeline: wall seconds a video of `extraction.pipeline.embed.embed`;
@@ -24,17 +24,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
-import psutil
+from decoding import FreeSound, measure_bound, measure_decoding, resampy, usual_sound
+from made_clips import best, make_clip, used_or_idle
 
 from extraction.encoders import registry
-from extraction.encoders.base import Network, Side
+from extraction.encoders.base import Side
 from extraction.encoders.settings import Modality
 from extraction.encoders.tensorflow.frames_network import KerasEncoder
 from extraction.encoders.tensorflow.published import EFFICIENTNET_B0, VGG16_ENCODER, YAMNET
@@ -45,16 +44,6 @@ from extraction.media.sound import read_waveform
 from extraction.pipeline.embed import embed
 
 EAGER_FRAMES = 4
-
-
-class NoNetwork(Network):
-    """An audio network that costs nothing."""
-
-    weights_sha256 = ""
-
-    def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return nothing of worth."""
-        return np.zeros((5, YAMNET.width), np.float32)
 
 
 @dataclass(frozen=True)
@@ -71,15 +60,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--videos", type=int, default=64, help="videos in a run")
     parser.add_argument("--repeat", type=int, default=3, help="runs, of which the best counts")
-    parser.add_argument("--encoder", choices=["efficientnet_b0", "vgg16", "hf"], action="append")
+    encoders = ["efficientnet_b0", "vgg16", "hf", "none"]
+    parser.add_argument("--encoder", choices=encoders, action="append", help="none: decoding alone")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert cores
-    wanted = options.encoder or ["efficientnet_b0", "vgg16", "hf"]
+    wanted = options.encoder or encoders
     with tempfile.TemporaryDirectory() as folder:
         clips = [make_clip(Path(folder, f"{number}.mp4"), number) for number in range(8)]
         run = Run(clips, options.videos, options.repeat, cores)
         print(f"{cores} cores, {options.videos} videos, best of {options.repeat}; seconds a video")
+        grainy = [make_clip(Path(folder, f"grain-{n}.mp4"), n, grain=40) for n in range(4)]
+        decoding = measure_decoding(clips, "motion", 3 * run.repeat)
+        measure_decoding(grainy, "motion and grain", 3 * run.repeat)
+        measure_bound(clips, 4 * run.videos, cores, decoding, run.repeat)
         for encoder in (EFFICIENTNET_B0, VGG16_ENCODER):
             if encoder.name in wanted:
                 measure(*published(encoder, Path(folder)), run)
@@ -126,7 +120,7 @@ def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
     network, form = side.network, side.encoder.input
     assert isinstance(form, Frames)
     interval, size = form.interval_ms, form.side
-    sides: dict[Modality, Side] = {"audio": Side(YAMNET, NoNetwork()), "visual": side}
+    sides: dict[Modality, Side] = {"audio": Side(YAMNET, FreeSound()), "visual": side}
     files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(run.videos)]
     frames = read_frames(run.clips[0], interval, size)
     per_video = len(frames)
@@ -137,18 +131,23 @@ def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
 
     def decode() -> None:
         for clip in run.clips:
-            network.prepare(read_frames(clip, interval, size))
             read_waveform(clip)
+            network.prepare(read_frames(clip, interval, size, checked=True))
+
+    def usual_decoding() -> None:
+        for clip in run.clips:
+            network.prepare(read_frames(clip, interval, size))
+            resampy(*usual_sound(clip))
 
     def one_call_a_frame() -> None:
         for frame in frames[:EAGER_FRAMES]:
             one_frame(frame)
 
     one_call_a_frame()
-    decoding_wall = best(decode, time.perf_counter, run.repeat) / len(run.clips)
+    usual_wall = best(usual_decoding, time.perf_counter, run.repeat) / len(run.clips)
     decoding = best(decode, time.process_time, run.repeat) / len(run.clips)
     eager = best(one_call_a_frame, time.perf_counter, run.repeat) / EAGER_FRAMES
-    usual = decoding_wall + eager * per_video
+    usual = usual_wall + eager * per_video
     alone = best(lambda: network.encode(items), time.process_time, 2 * run.repeat)
     alone *= per_video / network.batch
 
@@ -168,50 +167,12 @@ def measure(side: Side, one_frame: OneFrame, run: Run) -> None:
     )
 
 
-def best(work: Callable[[], object], clock: Callable[[], float], repeat: int) -> float:
-    """Return the least time that one of `repeat` runs takes."""
-    times = []
-    for _ in range(repeat):
-        start = clock()
-        work()
-        times.append(clock() - start)
-    return min(times)
-
-
-def used_or_idle() -> float:
-    """Return the CPU seconds that this process has used and that nobody has."""
-    return time.process_time() + float(psutil.cpu_times().idle)
-
-
 def build(encoder: KerasEncoder, weights: Path) -> Any:
     """Return the encoder's model with random weights, and save those."""
     keras = require("keras")
     keras.utils.set_random_seed(0)
     model, _ = encoder.build(lambda fresh: fresh.save_weights(weights))
     return model
-
-
-def make_clip(path: Path, seed: int) -> Path:
-    """Write three seconds of smooth random motion and noise."""
-    generator = np.random.default_rng(seed)
-    picture = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=30)
-        video.width, video.height, video.pix_fmt = 256, 256, "yuv420p"
-        audio = container.add_stream("aac", rate=44100, layout="stereo")
-        for number in range(90):
-            image = np.ascontiguousarray(picture[number : number + 256, number : number + 256])
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            container.mux(video.encode(frame))
-        container.mux(video.encode())
-        noise = generator.uniform(-0.3, 0.3, (2, 3 * 44100)).astype(np.float32)
-        for start in range(0, noise.shape[1], 1024):
-            piece = np.ascontiguousarray(noise[:, start : start + 1024])
-            sound = av.AudioFrame.from_ndarray(piece, "fltp", "stereo")
-            sound.sample_rate, sound.pts, sound.time_base = 44100, start, Fraction(1, 44100)
-            container.mux(audio.encode(sound))
-        container.mux(audio.encode())
-    return path
 
 
 if __name__ == "__main__":
