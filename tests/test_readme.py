@@ -60,7 +60,7 @@ def assert_printed(out: str, wanted: list[str]) -> None:
 
 def test_there_is_what_to_try() -> None:
     assert [kind for kind, _ in MARKED] == [
-        *("console", "python", "python", "pycon", "console"),
+        *("console", "python", "python", "pycon", "python", "console"),
     ]
 
 
