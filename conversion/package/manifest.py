@@ -13,6 +13,8 @@ from conversion.whole import read_regular, write_whole
 from conversion.wording import some
 
 NAME = "manifest.json"
+INDEX = "index.json"
+"""Where the shards' record batches and columns lie; see `conversion.package.index`."""
 MISSING = "missing_records.csv"
 """Rated videos without a record: tfrecord_filename."""
 BAD = "bad_records.csv"

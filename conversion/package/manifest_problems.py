@@ -44,29 +44,30 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
     if _depth(content) > _DEEPEST:
         yield "it is nested too deeply"
         return
-    problem = _keys_problem(content, _KEYS, ("dims", "missing_records", "bad_records"))
+    problem = keys_problem(content, _KEYS, ("dims", "missing_records", "bad_records"))
     if problem:
         yield problem
         return
     config = content["config"]
     if folder is not None and config != folder:
-        yield f"config is {_brief(config)}, its folder {_brief(folder)}"
+        yield f"config is {brief(config)}, its folder {brief(folder)}"
         return
     if not isinstance(config, str) or not _NAME.fullmatch(config):
-        yield f"config is {_brief(config)}"
+        yield f"config is {brief(config)}"
         return
     if content["format"] not in get_args(Format):
-        yield f"format is {_brief(content['format'])}"
+        yield f"format is {brief(content['format'])}"
     if content["compression"] not in get_args(Compression):
-        yield f"compression is {_brief(content['compression'])}"
+        yield f"compression is {brief(content['compression'])}"
     for name in ("missing_records", "bad_records"):
-        if not _count(content.get(name, 0)):
-            yield f"{name} is {_brief(content[name])}"
+        if not is_count(content.get(name, 0)):
+            yield f"{name} is {brief(content[name])}"
     dims = content.get("dims", {})
     if not isinstance(dims, dict) or not all(
-        name in _COLUMNS and _count(width) and 0 < width <= _WIDEST for name, width in dims.items()
+        name in _COLUMNS and is_count(width) and 0 < width <= _WIDEST
+        for name, width in dims.items()
     ):
-        yield f"dims are {_brief(dims)}"
+        yield f"dims are {brief(dims)}"
         return
     if bool(dims) == (config in ground.RATINGS_CONFIGS):
         yield "ratings have dims" if dims else "dims are empty"
@@ -102,7 +103,7 @@ def _source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
         yield "source has no kind"
         return
     if kind not in (("tfrecords", EXTRACTION) if dims else ("csv",)):
-        yield f"source is of the kind {_brief(kind)}"
+        yield f"source is of the kind {brief(kind)}"
         return
     lacking = [name for name in _SOURCE_KEYS[kind] if name not in source]
     if lacking:
@@ -110,20 +111,20 @@ def _source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
         return
     for name in ("name", "archive", "sha256", "md5"):
         if not isinstance(source.get(name, ""), str):
-            yield f"{name} of source is {_brief(source[name])}"
+            yield f"{name} of source is {brief(source[name])}"
     for name in ("records", "strays"):
-        if not _count(source.get(name, 0)):
-            yield f"{name} of source is {_brief(source[name])}"
+        if not is_count(source.get(name, 0)):
+            yield f"{name} of source is {brief(source[name])}"
     for name in ("record", "libraries", "settings"):
         if not _facts(source.get(name, {})):
-            yield f"{name} of source is {_brief(source[name])}"
+            yield f"{name} of source is {brief(source[name])}"
     if kind == EXTRACTION:
         yield from _encoder_problems(source["encoders"], dims)
 
 
 def _encoder_problems(encoders: Any, dims: Mapping[str, int]) -> Iterator[str]:
     if not isinstance(encoders, dict) or encoders.keys() != dims.keys():
-        yield f"encoders are {_brief(encoders)}"
+        yield f"encoders are {brief(encoders)}"
         return
     for column, encoder in encoders.items():
         for name in ("name", "weights", "weights_sha256"):
@@ -133,13 +134,13 @@ def _encoder_problems(encoders: Any, dims: Mapping[str, int]) -> Iterator[str]:
 
 def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
     if not isinstance(splits, dict) or not all(isinstance(s, list) for s in splits.values()):
-        yield f"splits are {_brief(splits)}"
+        yield f"splits are {brief(splits)}"
         return
     if not splits or not all(splits.values()):
         yield "a split has no shards"
     for split, shards in splits.items():
         if split not in ground.SPLITS:
-            yield f"a split is called {_brief(split)}"
+            yield f"a split is called {brief(split)}"
         for shard in shards:
             yield from _shard_problems(shard, dims)
     if dims and all(
@@ -151,43 +152,44 @@ def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
 
 
 def _shard_problems(shard: Any, dims: Mapping[str, int]) -> Iterator[str]:
-    problem = _keys_problem(shard, _SHARD_KEYS, ("timesteps",))
+    problem = keys_problem(shard, _SHARD_KEYS, ("timesteps",))
     if problem:
         yield f"of a shard {problem}"
         return
     file = shard["file"]
     if not isinstance(file, str) or not _FILE.fullmatch(file):
-        yield f"a shard's file is {_brief(file)}"
+        yield f"a shard's file is {brief(file)}"
         return
-    file = file if len(file) <= _LONGEST else _brief(file)
+    file = file if len(file) <= _LONGEST else brief(file)
     for name in ("rows", "bytes"):
-        if not _count(shard[name]):
-            yield f"{file}: {name} is {_brief(shard[name])}"
+        if not is_count(shard[name]):
+            yield f"{file}: {name} is {brief(shard[name])}"
     if not isinstance(shard["sha256"], str) or not _SHA256.fullmatch(shard["sha256"]):
-        yield f"{file}: sha256 is {_brief(shard['sha256'])}"
+        yield f"{file}: sha256 is {brief(shard['sha256'])}"
     if not isinstance(shard["input_sha256"], str):
-        yield f"{file}: input_sha256 is {_brief(shard['input_sha256'])}"
+        yield f"{file}: input_sha256 is {brief(shard['input_sha256'])}"
     timesteps = shard.get("timesteps", {})
     if not isinstance(timesteps, dict) or (shard["rows"] and timesteps.keys() != dims.keys()):
-        yield f"{file}: timesteps are {_brief(timesteps)}"
+        yield f"{file}: timesteps are {brief(timesteps)}"
         return
     for name, found in timesteps.items():
-        whole = isinstance(found, list) and len(found) == 2 and all(map(_count, found))
+        whole = isinstance(found, list) and len(found) == 2 and all(map(is_count, found))
         if not whole or found[0] > found[1]:
-            yield f"{file}: timesteps of {_brief(name)[1:-1]} are {_brief(found)}"
+            yield f"{file}: timesteps of {brief(name)[1:-1]} are {brief(found)}"
 
 
-def _keys_problem(value: Any, keys: Sequence[str], optional: Sequence[str]) -> str:
+def keys_problem(value: Any, keys: Sequence[str], optional: Sequence[str] = ()) -> str:
     """Say which of `keys` a mapping lacks, or what it has beyond them; nothing if all is right."""
     if not isinstance(value, dict):
-        return f"{_brief(value)} is no mapping"
+        return f"{brief(value)} is no mapping"
     if lacking := [key for key in keys if key not in value]:
         return f"{', '.join(lacking)} is missing"
     unknown = [key for key in value if key not in (*keys, *optional)]
-    return f"{_brief(unknown[0])} is unknown" if unknown else ""
+    return f"{brief(unknown[0])} is unknown" if unknown else ""
 
 
-def _count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Tell whether a value is a number of things, as large as Arrow counts at most."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
@@ -205,6 +207,7 @@ def _depth(value: Any, deepest: int = _DEEPEST) -> int:
     return 1 + max((_depth(item, deepest - 1) for item in inner), default=0)
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
+    """Show a value of any kind in a short line."""
     text = _BRIEF.repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

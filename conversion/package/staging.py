@@ -18,9 +18,11 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.package.exchange import bring_back, put_in_place
+from conversion.package.index.build import NoIndex, build_index
 from conversion.package.manifest import (
     BAD,
     BAD_VIDEOS,
+    INDEX,
     MISSING,
     NAME,
     Manifest,
@@ -31,12 +33,14 @@ from conversion.package.manifest import (
 from conversion.package.workspace import Workspace, is_given_up, take_over
 from conversion.whole import read_regular, write_whole
 
-_LISTS = (MISSING, BAD, BAD_VIDEOS)
+_BESIDE = (NAME, INDEX, MISSING, BAD, BAD_VIDEOS)
+"""What stands beside the shards of a config."""
+
 _MADE = re.compile(
     r"\w+-\d{5}-of-\d{5}\.(arrow|parquet)|\..+\.(arrow|parquet)\.(.+\.)?(json|part|spill)"
     r"|\.avmit-[0-9a-f]{16}\.part|[0-9a-f]{64}\.(json|spill)"
 )
-"""What runs put into their folders beside manifest and lists."""
+"""What runs put into their folders beside those."""
 
 
 @dataclass
@@ -123,9 +127,9 @@ class Staging:
         any(take_over(folder, self.folder, pattern) for folder in self._earlier)
 
     def prepare(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> None:
-        """Write manifest and lists beside the shards, and leave nothing else there.
+        """Write manifest, lists and index beside the shards, and leave nothing else there.
 
-        `lists` are rows by file name.
+        `lists` are rows by file name. Shards that cannot be indexed get no index.
         """
         keep = {shard.file for shard in manifest.shards}
         for path in self.folder.iterdir():
@@ -136,6 +140,8 @@ class Staging:
                 text = io.StringIO()
                 csv.writer(text, lineterminator="\n").writerows(rows)
                 write_whole(self.folder / name, text.getvalue().encode())
+        with contextlib.suppress(NoIndex):
+            write_whole(self.folder / INDEX, build_index(self.folder, manifest).to_bytes())
         manifest.write(self.folder)
 
     def publish(self) -> bool:
@@ -206,7 +212,7 @@ def remove_made(folder: Path) -> None:
         names = _named(read_manifest(folder))
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            known = path.name in names or path.name in (NAME, *_LISTS) or _MADE.fullmatch(path.name)
+            known = path.name in names or path.name in _BESIDE or _MADE.fullmatch(path.name)
             if known and _is_file(path):
                 path.unlink(missing_ok=True)
         folder.rmdir()
@@ -240,14 +246,14 @@ def _same(built: Path, published: Path) -> bool:
         return False
     return all(
         (built / name).read_bytes() == (published / name).read_bytes()
-        if name in (NAME, *_LISTS)
+        if name in _BESIDE
         else (built / name).samefile(published / name)
         for name in names
     )
 
 
 def _named(manifest: Manifest) -> set[str]:
-    return {NAME, *_LISTS, *(shard.file for shard in manifest.shards)}
+    return {*_BESIDE, *(shard.file for shard in manifest.shards)}
 
 
 def _is_file(path: Path) -> bool:
