@@ -38,6 +38,10 @@ COMMANDS = {
         "conversion.package.command:info",
         "Show a package's configs, splits, rows, widths, sizes and provenance.",
     ),
+    "index": Lazy(
+        "conversion.package.command:index",
+        "Write beside the shards where their record batches and columns lie, for streams to read.",
+    ),
     "card": Lazy(
         "conversion.card.command:card",
         "Write a package's dataset card, README.md, from what the folder holds.",

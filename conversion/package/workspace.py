@@ -91,12 +91,15 @@ def is_given_up(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def workspace(out: Path, *, lock: bool = True) -> Iterator[Workspace]:
+def workspace(
+    out: Path, *, lock: bool = True, remedy: str = "choose another --out"
+) -> Iterator[Workspace]:
     """Make the output folder if need be, and yield this run's place in it.
 
     With `lock` the folder is this run's alone. The lock is the system's, so that a killed run
     leaves none behind; where a file system has no locks, runs go on side by side, each in folders
     of its own. What is left in those is there for the next run; empty ones are not left.
+    `remedy` is what to do where it cannot be written to.
 
     Raises:
         AvmitError: another run is at work in the folder, or it cannot be made, or is a trap.
@@ -111,9 +114,7 @@ def workspace(out: Path, *, lock: bool = True) -> Iterator[Workspace]:
     except filelock.Timeout:
         raise AvmitError(f"another run is writing to {out}: wait for it, or stop it") from None
     except OSError as error:
-        raise AvmitError(
-            f"cannot write to {out} ({error.strerror or error}): choose another --out"
-        ) from None
+        raise AvmitError(f"cannot write to {out} ({error.strerror or error}): {remedy}") from None
     space = Workspace(out, token)
     _live.add(token)
     try:

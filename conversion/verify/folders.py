@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
-from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, NAME, Manifest
+from conversion.package.manifest import BAD, BAD_VIDEOS, INDEX, MISSING, NAME, Manifest
 from conversion.package.writer import Format
 from conversion.verify.check import Check, judged
 
@@ -31,7 +31,7 @@ def folder_checks(package: Path, config: str, manifest: Manifest) -> list[Check]
     """Check that a config's folder has no other files, and say how many shards it has."""
     named = {shard.file for shard in manifest.shards}
     others = {path.name for path in (package / config).iterdir() if _seen(path)}
-    others -= named | {NAME, MISSING, BAD, BAD_VIDEOS}
+    others -= named | {NAME, INDEX, MISSING, BAD, BAD_VIDEOS}
     unknown = [f"the manifest does not name {name}" for name in sorted(others)]
     counts = ", ".join(f"{split} {len(shards)}" for split, shards in manifest.splits.items())
     return [

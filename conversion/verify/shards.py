@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from avmit import AvmitError
+from conversion.package.index.build import NoIndex, ShardIndex, index_shard
 from conversion.package.manifest import Manifest, Shard
 from conversion.package.reader import count_nulls, matrices, read_batches, read_schema
 from conversion.verify.check import Check
@@ -23,13 +24,17 @@ WRONG_CHECKSUM = "not read: its checksum is wrong"
 
 @dataclass(frozen=True)
 class ShardToCheck:
-    """A shard as its manifest has it, where it is, and the widths of its embeddings."""
+    """A shard as its manifest has it, where it is, and the widths of its embeddings.
+
+    `indexed` tells whether an index has to be compared with it.
+    """
 
     path: Path
     config: str
     split: str
     shard: Shard
     dims: dict[str, int]
+    indexed: bool = False
 
 
 @dataclass
@@ -37,7 +42,8 @@ class Examined:
     """What was found in a shard; `unread` says why it was not parsed, if it was not.
 
     `nulls` and `not_finite` have a line for each column and batch concerned, `timesteps` the
-    smallest and largest number by column, and `table` all columns but the embeddings.
+    smallest and largest number by column, `table` all columns but the embeddings, and `index` what
+    belongs into an index of it, if there is one to compare; `not_indexed` says why nothing does.
     """
 
     task: ShardToCheck
@@ -50,6 +56,8 @@ class Examined:
     not_finite: list[str] = field(default_factory=list)
     timesteps: dict[str, list[int]] = field(default_factory=dict)
     table: pa.Table | None = None
+    index: ShardIndex | None = None
+    not_indexed: str = ""
 
 
 def examine(task: ShardToCheck, advance: Callable[[int], None]) -> Examined:
@@ -73,6 +81,11 @@ def examine(task: ShardToCheck, advance: Callable[[int], None]) -> Examined:
         _parse(found, advance)
     except AvmitError as error:
         found.unread = str(error)
+    if task.indexed and not found.unread:
+        try:
+            found.index = index_shard(task.path, task.shard)
+        except NoIndex as error:
+            found.not_indexed = str(error)
     return found
 
 

@@ -8,11 +8,12 @@ import pyarrow as pa
 from datasets import Features
 
 import avmit
-from conversion.package.manifest import Manifest, mixed_formats, read_manifests
+from conversion.package.manifest import INDEX, Manifest, mixed_formats, read_manifests
 from conversion.package.schema import features_of, label_names, schema_problem
 from conversion.verify.card import card_checks
 from conversion.verify.check import Check
 from conversion.verify.folders import folder_checks, package_check
+from conversion.verify.index import index_check
 from conversion.verify.rows import ratings_checks, row_checks
 from conversion.verify.shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.workers import Progress, run_tasks
@@ -44,6 +45,7 @@ def verify(
     for config, manifest in manifests.items():
         problems = _schema_problems(examined[config], manifest, labels)
         checks += folder_checks(package, config, manifest)
+        checks.append(index_check(package, manifest, examined[config]))
         checks += shard_checks(config, manifest, examined[config], problems)
         if any(problems) or any(one.unread or one.nulls for one in examined[config]):
             unsound.add(config)
@@ -64,8 +66,20 @@ def _examine_all(
     package: Path, manifests: Mapping[str, Manifest], progress: Progress, workers: int
 ) -> dict[str, list[Examined]]:
     """Examine all shards, and return what was found by config, in the manifest's order."""
+    indexed = {
+        config
+        for config, manifest in manifests.items()
+        if manifest.format == "arrow" and (package / config / INDEX).exists()
+    }
     tasks = [
-        ShardToCheck(package / config / shard.file, config, split, shard, dict(manifest.dims))
+        ShardToCheck(
+            package / config / shard.file,
+            config,
+            split,
+            shard,
+            dict(manifest.dims),
+            config in indexed,
+        )
         for config, manifest in manifests.items()
         for split, shards in manifest.splits.items()
         for shard in shards

@@ -1,5 +1,6 @@
 """What tests of `verify` change in a package, and what they read from its findings."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from avmit import AvmitError
+from conversion.package.index.build import NoIndex, build_index
+from conversion.package.manifest import INDEX, read_manifest
 from conversion.verify.verification import verify
 
 EMBEDDINGS = "vggish_vgg16"
@@ -47,6 +51,15 @@ def put(package: Path, config: str, file: str, data: bytes, **facts: Any) -> Non
     (package / config / file).write_bytes(data)
     facts |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     edit_manifest(package, config, lambda manifest: entry(manifest, file).update(facts))
+    index_again(package, config)
+
+
+def index_again(package: Path, config: str) -> None:
+    """Let the index agree with the shards as they are; none is there where they have none."""
+    folder = package / config
+    (folder / INDEX).unlink(missing_ok=True)
+    with contextlib.suppress(NoIndex, AvmitError):
+        (folder / INDEX).write_bytes(build_index(folder, read_manifest(folder)).to_bytes())
 
 
 def tamper(package: Path, config: str, file: str, change: Change, **facts: Any) -> None:

@@ -14,7 +14,6 @@ from conversion.whole import read_regular
 from conversion.wording import some
 
 _FACTS = ("file", "bytes", "sha256", "schema_length")
-AGAIN = "make it again with `avmit index`, or delete it"
 
 
 class ColumnRange(NamedTuple):
@@ -72,6 +71,12 @@ class Index:
     schema: bytes
     shards: tuple[IndexedShard, ...]
 
+    @property
+    def count(self) -> str:
+        """How many record batches it has, in words."""
+        count = sum(len(shard.batches) for shard in self.shards)
+        return f"{count:,} record {'batch' if count == 1 else 'batches'}"
+
     def to_bytes(self) -> bytes:
         """Return the content of index.json, with one record batch a line; the same for the same."""
         return "".join(self._pieces()).encode()
@@ -108,11 +113,16 @@ def read_index(folder: Path, manifest: Manifest) -> Index | None:
         return None
     except OSError as error:
         reason = f"{path} cannot be read ({error.strerror})" if error.strerror else str(error)
-        raise ground.AvmitError(f"{reason}: {AGAIN}") from None
+        raise ground.AvmitError(f"{reason}: {again(folder.parent)}") from None
     except ValueError as error:
         raise ground.AvmitError(
-            f"{path} is not the index of its shards ({error}): {AGAIN}"
+            f"{path} is not the index of its shards ({error}): {again(folder.parent)}"
         ) from None
+
+
+def again(package: Path) -> str:
+    """Say what to do about a wrong index in a package."""
+    return f"make it again with `avmit index {package}`"
 
 
 def parse_index(text: bytes, manifest: Manifest) -> Index:

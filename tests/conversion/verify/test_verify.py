@@ -40,6 +40,8 @@ def test_a_good_package_holds_with_these_findings(sharded_package: Path) -> None
         assert found.pop(("manifest", config)) == "well-formed"
         assert found.pop(("files", config)) == "none but the manifest's"
         assert found.pop(("nulls", config)) == "none"
+        count = "3 record batches" if config == EMBEDDINGS else "1 record batch"
+        assert found.pop(("index", config)) == f"{count}, as in the shards"
     assert found == {
         ("package", "."): "every folder of shards has its manifest",
         ("format", "."): "arrow",

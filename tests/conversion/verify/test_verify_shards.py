@@ -96,6 +96,11 @@ def test_a_row_count_that_is_not_the_manifests(copied: Path) -> None:
             "README.md",
             f"{EMBEDDINGS} test has 16 examples, in the manifest 15",
         ),
+        (
+            "index",
+            f"{EMBEDDINGS}/index.json",
+            f"{TEST}: 16 rows, in the manifest 15: make it again with `avmit index {copied}`",
+        ),
         ("row count", f"{EMBEDDINGS}/{TEST}", "16 rows, in the manifest 15"),
     ]
 
