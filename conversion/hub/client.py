@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,8 +52,15 @@ class Answer:
     cursor: str | None = None
 
 
-def fetch(url: str, most: int, headers: Mapping[str, str] | None = None) -> Answer:
+def fetch(
+    url: str,
+    most: int,
+    headers: Mapping[str, str] | None = None,
+    pause: Callable[[float], None] = lambda seconds: None,
+) -> Answer:
     """Get a URL of the Hub, with the token, and read at most `most` bytes of the answer.
+
+    `pause` is called with 0 at each piece of it, and may raise what ends the call.
 
     Raises:
         BrokenAnswer: there are more.
@@ -67,6 +75,7 @@ def fetch(url: str, most: int, headers: Mapping[str, str] | None = None) -> Answ
     with _opened(url, asked) as response:
         hf_raise_for_status(response)
         for piece in _pieces(response):
+            pause(0)
             content += piece
             if len(content) > most:
                 raise BrokenAnswer(f"more than {most:,} bytes came")
@@ -160,17 +169,45 @@ def scrubbed(text: str) -> str:
     return printable(" ".join(text.split()))[:300]
 
 
+class _Listener(logging.Handler):
+    """Hands what calls log to the `Tell` of their thread, or to the last one that came.
+
+    The library has threads of its own, which upload.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_thread = threading.local()
+        self.guard = threading.Lock()
+        self.calls = 0
+        self.before: list[logging.Handler] = []
+        self.last: Tell | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell: Tell | None = getattr(self.of_thread, "tell", None) or self.last
+        if tell is not None:
+            tell(scrubbed(record.getMessage()))
+
+
+_listener = _Listener()
+
+
 @contextmanager
 def library_speaks(tell: Tell) -> Iterator[None]:
     """Tell what `huggingface_hub` logs of retries and waits."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tell(scrubbed(record.getMessage()))
-
     logger = logging.getLogger("huggingface_hub")
-    before, logger.handlers = logger.handlers, [Handler()]
+    with _listener.guard:
+        _listener.calls += 1
+        _listener.last = tell
+        if _listener.calls == 1:
+            _listener.before, logger.handlers = logger.handlers, [_listener]
+    earlier = getattr(_listener.of_thread, "tell", None)
+    _listener.of_thread.tell = tell
     try:
         yield
     finally:
-        logger.handlers = before
+        _listener.of_thread.tell = earlier
+        with _listener.guard:
+            _listener.calls -= 1
+            if not _listener.calls:
+                logger.handlers = _listener.before

@@ -60,6 +60,10 @@ def prefetch(
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit; by default main.")
     ] = None,
+    parallel: Annotated[
+        int,
+        typer.Option(min=1, max=prefetching.MOST_PARALLEL, help="How many shards come at a time."),
+    ] = prefetching.PARALLEL,
 ) -> None:
     """Bring a package from the Hub to a folder, for machines without internet.
 
@@ -71,7 +75,9 @@ def prefetch(
     start = time.monotonic()
     columns = (progress.DownloadColumn(), progress.TransferSpeedColumn())
     with progress_bar("fetching", *columns) as advance:
-        commit, done = prefetching.prefetch(repo_id, out, config, revision, advance, _say_on_stderr)
+        commit, done = prefetching.prefetch(
+            repo_id, out, config, revision, advance, _say_on_stderr, parallel
+        )
     print(_summary(done))
     received = format_bytes(sum(item.received for item in done))
     print(

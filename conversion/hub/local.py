@@ -7,7 +7,8 @@ from pathlib import Path
 
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
-from conversion.package.manifest import MISSING, Manifest, mixed_formats, read_manifests
+from conversion.package.index.index_file import read_index
+from conversion.package.manifest import INDEX, MISSING, Manifest, mixed_formats, read_manifests
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.reader import read_schema
 from conversion.package.schema import schema_problem
@@ -26,7 +27,8 @@ class LocalFile:
 def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manifest]:
     """Check a package quickly and return the manifests of `configs`, or of all, ratings first.
 
-    Manifests, shard sizes and schemas are checked; shards are not read, rows are not looked at.
+    Manifests, shard sizes, schemas and whether indexes are of those shards are checked; shards are
+    not read, rows are not looked at.
 
     Raises:
         AvmitError: there is no package there, no such config in it, or a check fails.
@@ -42,6 +44,7 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
     ]
     for manifest in chosen.values():
         found += _shard_problems(package, manifest)
+        found += _index_problems(package, manifest)
     if found:
         raise AvmitError(
             f"{package} is not fit to be published ({some(found)}): see `avmit verify {package}`"
@@ -73,6 +76,13 @@ def _shard_problems(package: Path, manifest: Manifest) -> Iterator[str]:
                 yield f"{where}: {problem}"
 
 
+def _index_problems(package: Path, manifest: Manifest) -> Iterator[str]:
+    try:
+        read_index(package / manifest.config, manifest)
+    except AvmitError as error:
+        yield str(error)
+
+
 def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[str, LocalFile]:
     """Return the files of configs by their path in the repository.
 
@@ -82,7 +92,7 @@ def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[s
     files = {}
     for name, manifest in manifests.items():
         shards = {shard.file: shard for split in manifest.splits.values() for shard in split}
-        for file in (MANIFEST, MISSING, manifest.bad_list, *shards):
+        for file in (MANIFEST, INDEX, MISSING, manifest.bad_list, *shards):
             path = package / name / file
             if path.exists() or file in shards:
                 _check_inside(path, package)

@@ -1,32 +1,41 @@
 """`avmit prefetch`: bring a package, or some of its configs, from the Hub into a folder."""
 
 import errno
-import os
 import shutil
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from avmit import AvmitError
 from conversion.card.head import keep_configs
 from conversion.card.readme import NAME as CARD
 from conversion.card.readme import write_card
 from conversion.card.render import render_card
-from conversion.hub import retry as hub_retry
 from conversion.hub.errors import explained
 from conversion.hub.remote_package import RemotePackage, open_remote
-from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact
 from conversion.package.workspace import Workspace, workspace
-from conversion.whole import open_to_append
+from conversion.threads import Pause, run_threads
 from conversion.wording import first_line, format_bytes
 from conversion.workers import Progress
 
-_ATTEMPTS = 4  # to bring a shard whole
+PARALLEL = 4
+"""How many shards are fetched at a time by default."""
+MOST_PARALLEL = 32
+
+_HELD = 64 * 1024 * 1024
+"""How many bytes are asked for at a time in all, and held in memory until they are there."""
+_LEAST_RANGE = 2 * 1024 * 1024
+
+T = TypeVar("T")
+Lists = dict[str, list[tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,12 @@ class Prefetched:
 
 @dataclass(frozen=True)
 class _Config:
-    """A config on its way; `wanted` are the shards that are not here yet."""
+    """A config on its way; `wanted` are the shards that are not here yet, `received` bytes."""
 
     manifest: Manifest
     staging: Staging
     wanted: list[Shard]
+    received: list[int] = field(default_factory=list)
 
 
 def prefetch(
@@ -56,6 +66,7 @@ def prefetch(
     revision: str | None = None,
     progress: Progress = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
+    parallel: int = PARALLEL,
 ) -> tuple[str, list[Prefetched]]:
     """Make the folder `out` hold `configs` of a package on the Hub, or all, as they are there now.
 
@@ -64,14 +75,16 @@ def prefetch(
     run that was cut off left is gone on with, and each shard is checked against its manifest before
     anything is seen. Configs appear one by one, whole; other configs in `out` stay. The card is the
     one that is in `out`, or else the Hub's, with the configs that are in `out`. `say` hears of
-    waits for the Hub.
+    waits for the Hub. Up to `parallel` shards come at a time; where one cannot be brought, the
+    others stop, and what came of them is gone on with the next time.
 
     Raises:
         AvmitError: the Hub cannot be reached or has no such package, the package is malformed, a
             shard is not what its manifest says, or `out` is in use, full or not writable.
     """
     with explained(repo_id, revision):
-        return _prefetch(open_remote(repo_id, revision, say), out, configs, progress, say)
+        remote = open_remote(repo_id, revision, say)
+        return _prefetch(remote, out, configs, progress, say, parallel)
 
 
 def _prefetch(
@@ -80,6 +93,7 @@ def _prefetch(
     configs: Sequence[str] | None,
     progress: Progress,
     say: Callable[[str], None],
+    parallel: int,
 ) -> tuple[str, list[Prefetched]]:
     manifests = remote.manifests(configs)
     card = remote.card()
@@ -91,9 +105,18 @@ def _prefetch(
             missing = sum(_missing_bytes(config) for config in coming)
             _check_space(out, missing)
             progress(0, missing)
-            for config in coming:
-                done.append(_bring(remote, config, lambda size: progress(size, missing), say))
-                _write_card(remote, card, out, last=len(done) == len(coming), say=say)
+            pause, told = Pause(), threading.Lock()
+            fetching = _Fetching(
+                remote.pausing(_one_by_one(told, say), pause),
+                max(_LEAST_RANGE, _HELD // parallel),
+                _one_by_one(told, lambda size: progress(size, missing)),
+            )
+            tasks = [task for config in coming for task in fetching.tasks(config)]
+            with closing(run_threads(tasks, parallel, pause)) as fetched:
+                for config in coming:
+                    lists, *_ = [next(fetched) for _ in (None, *config.wanted)]
+                    done.append(_finish(remote, config, lists))
+                    _write_card(remote, card, out, last=len(done) == len(coming), say=say)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise AvmitError(
@@ -132,24 +155,44 @@ def _check_space(out: Path, missing: int) -> None:
         )
 
 
-def _bring(
-    remote: RemotePackage,
-    config: _Config,
-    came: Callable[[int], None],
-    say: Callable[[str], None],
-) -> Prefetched:
-    """Fetch what is missing of a config, and let the config be seen."""
+@dataclass(frozen=True)
+class _Fetching:
+    """How shards are fetched in threads: `came` is told of bytes, one thread at a time."""
+
+    remote: RemotePackage
+    most: int
+    came: Callable[[int], None]
+
+    def tasks(self, config: _Config) -> Iterator[Callable[[], Any]]:
+        """Yield what there is to do for a config: its lists, which come back, then the shards."""
+        yield partial(self.remote.lists, config.manifest)
+        for shard in config.wanted:
+            yield partial(self._bring, config, shard)
+
+    def _bring(self, config: _Config, shard: Shard) -> None:
+        part = _part(config.staging, shard)
+
+        def came(size: int) -> None:
+            config.received.append(size)
+            self.came(size)
+
+        self.remote.bring(f"{config.manifest.config}/{shard.file}", shard, part, self.most, came)
+        part.replace(config.staging.shard(shard.file))
+
+
+def _one_by_one(lock: threading.Lock, call: Callable[[T], None]) -> Callable[[T], None]:
+    """Let threads call it one at a time."""
+
+    def calling(value: T) -> None:
+        with lock:
+            call(value)
+
+    return calling
+
+
+def _finish(remote: RemotePackage, config: _Config, lists: Lists) -> Prefetched:
+    """Look at what came of a config, and let the config be seen."""
     manifest, staging = config.manifest, config.staging
-    received = 0
-
-    def count(size: int) -> None:
-        nonlocal received
-        received += size
-        came(size)
-
-    lists = remote.lists(manifest)
-    for shard in config.wanted:
-        _fetch(remote, f"{manifest.config}/{shard.file}", shard, staging, count, say)
     _check_batches(remote, config)
     try:
         features = read_features(staging.folder, manifest)
@@ -162,7 +205,7 @@ def _bring(
     staging.prepare(manifest, lists)
     changed = staging.publish()
     kept = sum(map(len, manifest.splits.values())) - len(config.wanted)
-    return Prefetched(manifest, changed, kept, len(config.wanted), received)
+    return Prefetched(manifest, changed, kept, len(config.wanted), sum(config.received))
 
 
 def _check_batches(remote: RemotePackage, config: _Config) -> None:
@@ -211,44 +254,3 @@ def _write_card(
 def _part(staging: Staging, shard: Shard) -> Path:
     """Return where a shard grows: never on what came of another shard of the same name."""
     return staging.folder / f".{shard.file}.{shard.sha256[:16]}.part"
-
-
-def _fetch(
-    remote: RemotePackage,
-    path: str,
-    shard: Shard,
-    staging: Staging,
-    came: Callable[[int], None],
-    say: Callable[[str], None],
-) -> None:
-    """Bring a shard to where it is staged, going on with what is there of it."""
-    part = _part(staging, shard)
-    if part.exists() and part.stat().st_size > shard.bytes:
-        part.unlink()
-    begun = part.exists() and part.stat().st_size > 0
-    for attempt in range(_ATTEMPTS):
-        _append(part, remote.pieces(path, part.stat().st_size if part.exists() else 0), came)
-        if is_intact(part, shard):
-            part.replace(staging.shard(shard.file))
-            return
-        # What an earlier run left may have been damaged on the disk, what came, on the way.
-        part.unlink()
-        if not begun and attempt < _ATTEMPTS - 1:
-            wait = hub_retry.FIRST_WAIT * 2**attempt
-            say(f"{path} came with other bytes than its {MANIFEST} says: again in {wait:g} s")
-            time.sleep(wait)
-        begun = False
-    raise AvmitError(
-        f"{remote.name(path)} came with other bytes than its {MANIFEST} says, {_ATTEMPTS} times: "
-        "nothing of it is kept; run the same again later, or ask its owner to push it again"
-    )
-
-
-def _append(part: Path, pieces: Iterator[bytes], came: Callable[[int], None]) -> None:
-    with open_to_append(part) as file:
-        for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                view = view[file.write(view) :]
-            came(len(piece))
-        os.fsync(file.fileno())

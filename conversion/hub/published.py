@@ -19,7 +19,7 @@ from conversion.card.readme import LONGEST
 from conversion.card.readme import NAME as CARD
 from conversion.hub.remote import RemoteFile, Repository, open_repository
 from conversion.hub.retry import Retry
-from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, parse_manifest
+from conversion.package.manifest import BAD, BAD_VIDEOS, INDEX, MISSING, Manifest, parse_manifest
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest_problems import check_config_name
 
@@ -29,7 +29,7 @@ class Published:
     """A dataset at `commit`; one that is not there has none, and a new `branch` has yet to be made.
 
     `manifests` and `features` are those of the configs that avmit made, `named` the paths of all
-    files that manifests name, damaged manifests too.
+    files that manifests name, damaged manifests too, and of their indexes.
     """
 
     commit: str | None = None
@@ -64,7 +64,7 @@ def read_published(api: HfApi, repo_id: str, revision: str | None, retry: Retry)
         config, _, file = path.partition("/")
         if file == MANIFEST and _can_be_config(config):
             text = repository.read(path)
-            named |= {path, *(f"{config}/{name}" for name in _named(text))}
+            named |= {path, f"{config}/{INDEX}", *(f"{config}/{name}" for name in _named(text))}
             with contextlib.suppress(ValueError):
                 manifests[config] = parse_manifest(text, config)
     features = _features(card, manifests)

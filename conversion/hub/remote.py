@@ -79,8 +79,9 @@ class Repository:
             raise BrokenAnswer(f"{path} came with other bytes than the Hub lists")
         return content
 
-    def pieces(self, path: str, start: int = 0) -> Iterator[bytes]:
-        """Yield a file's content from byte `start` on, in pieces of RANGE; its hash is not checked.
+    def pieces(self, path: str, start: int = 0, most: int | None = None) -> Iterator[bytes]:
+        """Yield a file's content from byte `start` on, in pieces of RANGE, or of `most` bytes if
+        that is less; its hash is not checked.
 
         Raises:
             BrokenAnswer: what came is not those bytes of a file, each time.
@@ -88,13 +89,14 @@ class Repository:
         size = self.files[path].size
         longer = replace(self.retry, attempts=max(self.retry.attempts, _TRIES))
         while start < size:
-            stop = min(start + RANGE, size)
+            stop = min(start + min(RANGE, most or RANGE), size)
             bring = partial(self._range, path, start, stop, size)
             yield longer(bring, doing=f"fetching {path}")
             start = stop
 
     def _range(self, path: str, start: int, stop: int, size: int) -> bytes:
-        answer = fetch(self._url(path), stop - start, {"Range": f"bytes={start}-{stop - 1}"})
+        asked = {"Range": f"bytes={start}-{stop - 1}"}
+        answer = fetch(self._url(path), stop - start, asked, self.retry.pause)
         whole = answer.status == 200 and stop - start == size
         wanted = f"bytes {start}-{stop - 1}/"
         part = answer.status == 206 and answer.headers.get("content-range", "").startswith(wanted)

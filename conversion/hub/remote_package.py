@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from huggingface_hub import constants
 
@@ -11,6 +13,7 @@ import avmit
 from avmit import AvmitError
 from conversion.card.readme import LONGEST
 from conversion.card.readme import NAME as CARD
+from conversion.hub import retry as hub_retry
 from conversion.hub.client import Tell
 from conversion.hub.remote import Repository, open_repository
 from conversion.hub.retry import Retry
@@ -23,7 +26,10 @@ from conversion.package.manifest import (
     ratings_first,
 )
 from conversion.package.manifest_problems import check_config_name
+from conversion.package.staging import is_intact
+from conversion.whole import open_to_append
 
+_ATTEMPTS = 4  # to bring a shard whole
 _ASK = "ask its owner to push it again"
 
 
@@ -122,9 +128,51 @@ class RemotePackage:
             return ""
         return self.repository.read(CARD).decode("utf-8", errors="replace")
 
-    def pieces(self, path: str, start: int = 0) -> Iterator[bytes]:
-        """Yield a file's content from byte `start` on; its hash is not checked."""
-        return self.repository.pieces(path, start)
+    def bring(
+        self, path: str, shard: Shard, part: Path, most: int, came: Callable[[int], None]
+    ) -> None:
+        """Let the file `part` be a whole shard, and go on with what is there of it.
+
+        At most `most` bytes are asked for, and held, at a time; `came` is told of those that came.
+
+        Raises:
+            AvmitError: other bytes came than the manifest says, each time.
+            OSError: they cannot be written.
+            Exception: those of `Repository.pieces`.
+        """
+        retry = self.repository.retry
+        if part.exists() and part.stat().st_size > shard.bytes:
+            part.unlink()
+        begun = part.exists() and part.stat().st_size > 0
+        for attempt in range(_ATTEMPTS):
+            start = part.stat().st_size if part.exists() else 0
+            with open_to_append(part) as file:
+                for piece in self.repository.pieces(path, start, most):
+                    retry.pause(0)
+                    view = memoryview(piece)
+                    while view:
+                        view = view[file.write(view) :]
+                    came(len(piece))
+                os.fsync(file.fileno())
+            if is_intact(part, shard):
+                return
+            # What an earlier run left may have been damaged on the disk, what came, on the way.
+            part.unlink()
+            if not begun and attempt < _ATTEMPTS - 1:
+                wait = hub_retry.FIRST_WAIT * 2**attempt
+                other = f"{path} came with other bytes than its {NAME} says"
+                retry.tell(f"{other}: again in {wait:g} s")
+                retry.pause(wait)
+            begun = False
+        raise AvmitError(
+            f"{self.name(path)} came with other bytes than its {NAME} says, {_ATTEMPTS} times: "
+            "nothing of it is kept; run the same again later, or ask its owner to push it again"
+        )
+
+    def pausing(self, tell: Tell, pause: Callable[[float], None]) -> "RemotePackage":
+        """Return the same package, whose waits are told to `tell` and made by `pause`."""
+        retry = replace(self.repository.retry, tell=tell, pause=pause)
+        return RemotePackage(replace(self.repository, retry=retry))
 
     def name(self, path: str) -> str:
         """Return what errors call a file."""

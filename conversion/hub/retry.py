@@ -48,10 +48,14 @@ _NOT_THERE = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError
 
 @dataclass(frozen=True)
 class Retry:
-    """Makes calls of the Hub, each up to `attempts` times; `tell` hears of every wait."""
+    """Makes calls of the Hub, each up to `attempts` times; `tell` hears of every wait.
+
+    `pause` waits so many seconds, and may raise what ends the call.
+    """
 
     tell: Tell
     attempts: int = 4
+    pause: Callable[[float], None] = time.sleep
 
     def __call__(
         self,
@@ -85,7 +89,7 @@ class Retry:
                 if isinstance(error, _NOT_THERE) and not missed:
                     missed = 1
                     attempt -= 1
-                    time.sleep(FIRST_WAIT)
+                    self.pause(FIRST_WAIT)
                     continue
                 why = _why(error, again)
                 if why is None or attempt >= self.attempts or wait > _LONGEST_WAIT:
@@ -93,7 +97,7 @@ class Retry:
                         raise BrokenAnswer(_said(error)) from error
                     raise
                 self.tell(f"the Hub {why}: trying again in {wait:g} s")
-            time.sleep(wait)
+            self.pause(wait)
 
 
 def _why(error: Exception, again: bool) -> str | None:

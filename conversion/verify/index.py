@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from conversion.package.index.build import NOT_FOR_PARQUET, NoIndex, joined
+from conversion.package.index.build import NoIndex, joined
 from conversion.package.index.index_file import Index, IndexedShard, again, parse_index
+from conversion.package.index.problems import NOT_FOR_PARQUET
 from conversion.package.manifest import INDEX, LONGEST, Manifest
 from conversion.verify.check import Check
 from conversion.verify.shards import Examined
@@ -18,13 +19,12 @@ def index_check(package: Path, manifest: Manifest, examined: Sequence[Examined])
     What is wrong with others is said of themselves.
     """
     config, where = manifest.config, f"{manifest.config}/{INDEX}"
-    parquet = manifest.format != "arrow"
     if not (package / where).exists():
-        none = f"none: {NOT_FOR_PARQUET}" if parquet else f"none: `avmit index {package}` makes one"
-        return Check("index", config, True, none)
+        why = (
+            f"`avmit index {package}` makes one" if manifest.format == "arrow" else NOT_FOR_PARQUET
+        )
+        return Check("index", config, True, f"none: {why}")
     try:
-        if parquet:
-            raise ValueError(NOT_FOR_PARQUET)
         index = parse_index(read_regular(package / where, LONGEST), manifest)
     except (OSError, ValueError) as error:
         problems = [getattr(error, "strerror", None) or str(error)]

@@ -22,13 +22,12 @@ from conversion.package.index.messages import (
     read_header,
     read_messages,
 )
+from conversion.package.index.problems import NOT_FOR_PARQUET
 from conversion.package.manifest import Manifest, Shard
 from conversion.whole import open_regular
 from conversion.wording import first_line
 
 _PIECE = 1024 * 1024
-
-NOT_FOR_PARQUET = "Parquet files have an index of their own, the footer"
 
 
 class NoIndex(Exception):

@@ -9,6 +9,7 @@ from conversion.package.index.messages import ALIGNMENT
 from conversion.package.manifest import Manifest, Shard
 from conversion.package.manifest_problems import brief, is_count, keys_problem
 
+NOT_FOR_PARQUET = "Parquet files have an index of their own, the footer"
 VERSION = 1
 """Raise it when an index.json is to say what earlier readers would misunderstand."""
 
@@ -23,6 +24,9 @@ def index_problems(content: Any, manifest: Manifest) -> Iterator[str]:
 
     Of each shard only the first problem is named.
     """
+    if manifest.format != "arrow":
+        yield NOT_FOR_PARQUET
+        return
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
         yield f"it is of version {brief(version)}, and this avmit reads {VERSION}: update avmit"
