@@ -39,8 +39,8 @@ COMMANDS = {
         "Show a package's configs, splits, rows, widths, sizes and provenance.",
     ),
     "index": Lazy(
-        "conversion.package.command:index",
-        "Write beside the shards where their record batches and columns lie, for streams to read.",
+        "conversion.package.index.command:index",
+        "Write where in the shards their record batches and columns lie, for streams to read.",
     ),
     "card": Lazy(
         "conversion.card.command:card",

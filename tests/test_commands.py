@@ -24,7 +24,8 @@ README = ROOT / "README.md"
 
 def test_the_commands_there_are() -> None:
     assert set(COMMANDS) == {
-        *("download", "convert", "verify", "export", "prefetch", "info", "card", "demo"),
+        *("download", "convert", "verify", "export", "prefetch", "info", "index"),
+        *("card", "demo"),
         *("extract", "encoders", "compare"),
         "push",
     }

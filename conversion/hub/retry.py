@@ -55,7 +55,7 @@ class Retry:
 
     tell: Tell
     attempts: int = 4
-    pause: Callable[[float], None] = time.sleep
+    pause: Callable[[float], None] = lambda seconds: time.sleep(seconds)
 
     def __call__(
         self,

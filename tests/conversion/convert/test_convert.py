@@ -43,8 +43,8 @@ def test_the_folder_holds_nothing_else(package: Path) -> None:
     files = {
         f"{config}/{split}-00000-of-00001.arrow" for config in CONFIGS for split in SPLITS[config]
     }
-    manifests = {f"{config}/manifest.json" for config in CONFIGS}
-    assert set(visible(package)) == {"README.md"} | files | manifests
+    beside = {f"{config}/{name}.json" for config in CONFIGS for name in ("manifest", "index")}
+    assert set(visible(package)) == {"README.md"} | files | beside
 
 
 @pytest.mark.parametrize("config", SETS)

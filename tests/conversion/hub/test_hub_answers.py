@@ -15,9 +15,11 @@ from support.releases import visible
 
 from conversion.convert.build import Options, convert
 from conversion.hub import client as hub_client
+from conversion.hub import prefetch as prefetching
 from conversion.hub import published as hub_published
 from conversion.hub import push as hub
 from conversion.hub import retry as hub_retry
+from conversion.threads import Pause
 
 REPO = "ann/avmit"
 AGAIN = "run the same again, it goes on where it stopped"
@@ -204,7 +206,14 @@ def test_prefetch_waits_as_the_hub_says(
     limit: dict[str, str],
 ) -> None:
     waits: list[float] = []
+
+    class Brief(Pause):
+        def __call__(self, seconds: float = 0) -> None:
+            waits.append(seconds)
+            super().__call__(0)
+
     monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(prefetching, "Pause", Brief)
     filled.faults = [Fault(path, status=429, times=3, headers=limit)]
     ran = run("prefetch", REPO)
     assert ran.code == 0, told(ran)

@@ -91,7 +91,7 @@ def test_damaged_unfinished_work_is_begun_again(
 ) -> None:
     monkeypatch.setattr(hub_remote, "RANGE", 50_000)
     filled.faults = [Fault("^/storage/", skip=2, times=99, status=404)]
-    assert run("prefetch", REPO, "--config", CONFIG).code == 1
+    assert run("prefetch", REPO, "--config", CONFIG, "--parallel", "1").code == 1
     (part,) = tmp_path.glob("avmit/.avmit-work/*/.*.part")
     part.write_bytes(b"x" * part.stat().st_size)
     filled.faults = []
@@ -109,7 +109,7 @@ def test_stopped_and_run_again(
     before = contents(out)
     filled.faults = [Fault("^/storage/", skip=1, bytes_per_second=50_000)]
     command = [sys.executable, "-m", "avmit_cli", "prefetch", REPO]
-    command += ["--config", CONFIG, "--out", str(out)]
+    command += ["--config", CONFIG, "--out", str(out), "--parallel", "1"]
     root = Path(avmit.__file__).parent
     process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60

@@ -269,8 +269,9 @@ def test_uploads_are_compared_by_what_is_stored(hub: HubServer, small: Path, run
     assert uploaded(hub) == 0
     (line,) = [line for line in ran.out.splitlines() if line.startswith("to send: ")]
     card = len(hub.dataset(REPO).text("README.md").encode())
-    size = card + (small / "ratings/manifest.json").stat().st_size
-    assert line == f"to send: {size / 1000:.3g} kB in 3 files"
+    beside = [small / "ratings" / name for name in ("manifest.json", "index.json")]
+    size = card + sum(path.stat().st_size for path in beside)
+    assert line == f"to send: {size / 1000:.3g} kB in 4 files"
 
 
 @pytest.mark.parametrize(

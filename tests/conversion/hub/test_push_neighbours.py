@@ -194,5 +194,5 @@ def test_a_dry_run_while_the_hub_is_switched_off(package: Path, run: Run) -> Non
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(
         f"{REPO}: could not compare with the Hub (HF_HUB_OFFLINE is set): if nothing is there, "
-        "all 3 files would be sent\n"
+        "all 4 files would be sent\n"
     )
