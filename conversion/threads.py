@@ -1,6 +1,7 @@
 """Run tasks in threads that all stop, in good order, when one fails or nobody waits any more."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
@@ -85,6 +86,7 @@ def run_threads(
             yield result
     finally:
         pause.end()
+        until = time.monotonic() + _PATIENCE_SECONDS
         for thread in running:
             if thread.ident is not None:
-                thread.join(_PATIENCE_SECONDS)
+                thread.join(max(0.0, until - time.monotonic()))

@@ -22,7 +22,8 @@ class BatchReader:
     stands in the index. Uncompressed and compressed shards are the same to it.
 
     Raises:
-        ValueError: the index's schema is none, or not of its columns, or has none of a name.
+        ValueError: the index's schema is none, or not of its columns; a column is not there, or is
+            named twice.
     """
 
     def __init__(self, index: Index, columns: Sequence[str] | None = None):
@@ -38,6 +39,8 @@ class BatchReader:
         unknown = [name for name in wanted if name not in names]
         if unknown:
             raise ValueError(f"no column {', '.join(unknown)}; there are: {', '.join(names)}")
+        if len(set(wanted)) < len(wanted):
+            raise ValueError("name each column once")
         self._places = sorted({names.index(name) for name in wanted})
         self._schema = pa.schema([schema.field(i) for i in self._places], schema.metadata)
         self._wanted = wanted

@@ -86,14 +86,12 @@ def read_messages(file: BinaryIO) -> Iterator[Message]:
         if length == 0:
             return  # the mark of the end; Arrow reads no further either
         if length > min(_LONGEST, size - offset - PREFIX) or length % ALIGNMENT:
-            raise ValueError(f"the message at byte {offset:,} is {length:,} bytes long")
+            raise ValueError(f"the message at byte {offset:,} does not end as it says")
         metadata = prefix + file.read(length)
         kind, body_length = _kind_of(metadata)
         message = Message(offset, metadata, kind, body_length)
         if not 0 <= body_length <= size - message.body_offset or body_length % ALIGNMENT:
-            raise ValueError(
-                f"the body of the message at byte {offset:,} has {body_length:,} bytes"
-            )
+            raise ValueError(f"the message at byte {offset:,} does not end as it says")
         yield message
         offset = message.end
 
