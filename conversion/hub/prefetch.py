@@ -31,7 +31,7 @@ PARALLEL = 4
 MOST_PARALLEL = 32
 
 _HELD = 64 * 1024 * 1024
-"""How many bytes are asked for at a time in all, and held in memory until they are there."""
+"""How many bytes are asked for at a time in all; twice as many are held in memory at most."""
 _LEAST_RANGE = 2 * 1024 * 1024
 
 T = TypeVar("T")

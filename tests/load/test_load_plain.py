@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,21 @@ def test_the_ratings_are_the_default(read: Any, release: Path) -> None:
     found, rows = read["default"]["train"]
     assert found == features(release, "ratings")
     assert_same_rows(rows, expected_rows(release, "ratings", "train"))
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["mapped", "streamed"])
+@pytest.mark.parametrize("below", [True, False], ids=["folder", "data_dir"])
+def test_what_stands_beside_the_shards_is_no_data(
+    package: Path, release: Path, tmp_path: Path, cache: Path, below: bool, streaming: bool
+) -> None:
+    """Without a card, `datasets` goes by the files' names."""
+    config = "vggish_vgg16"
+    copied = Path(shutil.copytree(package, tmp_path / "avmit"))
+    (copied / "README.md").unlink()
+    beside = {path.suffix for path in (copied / config).iterdir()}
+    assert beside == {".arrow", ".json"}
+    folder, data_dir = (copied / config, None) if below else (copied, config)
+    loaded = datasets.load_dataset(str(folder), data_dir=data_dir, streaming=streaming)
+    assert set(loaded) == set(SPLITS[config])
+    for split in SPLITS[config]:
+        assert_same_rows(list(loaded[split]), expected_rows(release, config, split))

@@ -1,6 +1,6 @@
 """index.json: for each shard of a config, where its record batches and their columns lie."""
 
-import base64
+import binascii
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,7 +152,7 @@ def parse_index(text: bytes, manifest: Manifest) -> Index:
         )
         for shard in content["shards"]
     )
-    schema = base64.b64decode(content["schema"])
+    schema = binascii.a2b_base64(content["schema"])
     return Index(content["config"], tuple(content["columns"]), schema, shards)
 
 
@@ -161,7 +161,7 @@ def _batch(content: dict[str, Any]) -> IndexedBatch:
         content["offset"],
         content["body_length"],
         content["rows"],
-        base64.b64decode(content["metadata"]),
+        binascii.a2b_base64(content["metadata"]),
         tuple(ColumnRange(*column) for column in content["columns"]),
     )
 
@@ -178,4 +178,4 @@ def _described(batch: IndexedBatch) -> dict[str, Any]:
 
 
 def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return binascii.b2a_base64(data, newline=False).decode()

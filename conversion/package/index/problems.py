@@ -1,6 +1,5 @@
 """What an index.json may say: all that is read from one is checked here, once."""
 
-import base64
 import binascii
 from collections.abc import Iterator
 from typing import Any
@@ -113,14 +112,15 @@ def _batch_problem(batch: Any, start: int, size: int, columns: int) -> str:
 
 def _is_range(column: Any, start: int, end: int) -> bool:
     """Tell whether it is (offset, length, CRC32C) of bytes from `start` on, up to `end` at most."""
+    if type(column) is not list or len(column) != 3:
+        return False
+    offset, length, crc32c = column
     return (
-        isinstance(column, list)
-        and len(column) == 3
-        and all(map(is_count, column))
-        and start <= column[0]
-        and column[0] % ALIGNMENT == 0
-        and column[0] + column[1] <= end
-        and column[2] < _CRC_END
+        type(offset) is type(length) is type(crc32c) is int  # no bool
+        and start <= offset <= end
+        and offset % ALIGNMENT == 0
+        and 0 <= length <= end - offset
+        and 0 <= crc32c < _CRC_END
     )
 
 
@@ -131,6 +131,6 @@ def _is_place(value: Any, size: int) -> bool:
 def _decoded(text: Any) -> bytes | None:
     """Return the bytes that base64 stands for; None where it is none."""
     try:
-        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
-    except (binascii.Error, ValueError):
+        return binascii.a2b_base64(text, strict_mode=True) if isinstance(text, str) else None
+    except ValueError:
         return None

@@ -154,6 +154,29 @@ def test_a_replaced_config_loses_its_old_shards_in_the_same_commit(
     assert deleted == sorted(f"vggish_vgg16/{name}" for name in many)
 
 
+def test_an_index_is_planned_sent_replaced_and_taken_away(
+    hub: HubServer, copy: Path, run: Run
+) -> None:
+    name = "vggish_vgg16/index.json"
+    index = (copy / name).read_bytes()
+    (copy / name).unlink()
+    assert run("push", copy, REPO).code == 0
+    assert name not in hub.dataset(REPO).head().files
+    size = f"({len(index) / 1000:.3g} kB)"
+    for state, there in (("new", None), ("changed", b"{}")):
+        if there is not None:
+            hub.put(REPO, {name: there})
+        assert run("index", copy).code == 0
+        ran = run("push", copy, REPO)
+        assert f"  {state:<9} {name} {size}" in ran.out.splitlines()
+        assert ran.out.splitlines()[-2] == f"to send: {size[1:-1]} in 1 files"
+        assert contents(hub.dataset(REPO).head()) == visible(copy)
+    (copy / name).unlink()
+    ran = run("push", copy, REPO)
+    assert f"  deleted   {name} {size}" in ran.out.splitlines()
+    assert contents(hub.dataset(REPO).head()) == visible(copy)
+
+
 def test_one_config_alone(hub: HubServer, package: Path, run: Run) -> None:
     assert run("push", package, REPO, "--config", "ratings", "--config", "test_set").code == 0
     after = contents(hub.dataset(REPO).head())
