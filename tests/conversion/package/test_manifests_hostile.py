@@ -204,6 +204,7 @@ def test_a_config_of_a_longer_name_in_another_script(copied: Path, run: Run) -> 
     name = "m" + "é" * 110
     (copied / EMBEDDINGS).rename(copied / name)
     edit_manifest(copied, name, lambda m: m.update(config=name))
+    assert run("index", copied, "--config", name).code == 0
     assert run("card", copied).code == 0
     assert failures(copied) == []
 
