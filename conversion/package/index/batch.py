@@ -30,11 +30,11 @@ class BatchReader:
         try:
             schema = pa.ipc.read_schema(pa.py_buffer(index.schema))
             names = tuple(schema.names)
+            self._all = columns_of(schema)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ValueError(f"its schema makes no sense ({first_line(error)})") from None
         if names != index.columns:
             raise ValueError("its schema has other columns than it says")
-        self._all = columns_of(schema)
         wanted = list(names if columns is None else columns)
         unknown = [name for name in wanted if name not in names]
         if unknown:

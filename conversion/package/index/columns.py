@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from conversion.package.index.messages import ALIGNMENT, BatchHeader
+from conversion.wording import printable
 
 _FIXED = (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_fixed_size_binary)
 _VARIABLE = (
@@ -30,10 +31,12 @@ def columns_of(schema: pa.Schema) -> list[Column]:
 
     Raises:
         ValueError: a column is of a type whose buffers are not told apart here, as none of a config
-            of avmit is, or two have one name.
+            of avmit is, two have one name, or a name is not to be shown on one line.
     """
     if len(set(schema.names)) < len(schema.names):
         raise ValueError("two columns have one name")
+    if not all(printable(name) == name for name in schema.names):
+        raise ValueError("the name of a column is no text of one line")
     found = []
     node = buffer = 0
     for field in schema:

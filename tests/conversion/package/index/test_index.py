@@ -198,6 +198,7 @@ def test_what_cannot_be_indexed(tmp_path: Path) -> None:
     plain = pa.RecordBatch.from_pydict({"a": pa.array([1, 2])})
     words = pa.RecordBatch.from_pydict({"a": pa.array(["x", "y", "x"]).dictionary_encode()})
     twice = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
+    lines = pa.RecordBatch.from_pydict({"a\nb": pa.array([1])})
     text = stream_of([plain])
     begin = pa.ipc.read_message(text).serialize().size
     other = pa.RecordBatch.from_pydict({"b": pa.array([1, 2])})
@@ -205,6 +206,7 @@ def test_what_cannot_be_indexed(tmp_path: Path) -> None:
     cases = [
         ([stream_of([words])], [3], f"{first}: column a is dictionary<values=string, indices=int"),
         ([stream_of([twice])], [1], f"{first}: two columns have one name"),
+        ([stream_of([lines])], [1], f"{first}: the name of a column is no text of one line"),
         ([text], [3], f"{first}: it has {len(text)} bytes and 2 rows, in the manifest {len(text)}"),
         ([text[:-16]], [2], f"{first}: the message at byte {begin} does not end as it says"),
         ([text[: begin + 20]], [2], f"{first}: the message at byte {begin} does not end as it"),
