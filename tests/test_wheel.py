@@ -79,11 +79,11 @@ def test_what_the_wheel_puts_among_other_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
         names = files.namelist()
     assert {name.split("/")[0] for name in names} == {
-        *("avmit.py", "avmit_cli.py", "conversion", "extraction"),
+        *("avmit.py", "avmit_cli.py", "conversion", "experiments", "extraction"),
         f"{NAME}.dist-info",
     }
     typed = [name for name in names if name.endswith("py.typed")]
-    assert typed == ["conversion/py.typed", "extraction/py.typed"]
+    assert typed == [f"{name}/py.typed" for name in ("conversion", "experiments", "extraction")]
 
 
 def test_the_wheel_works_elsewhere(installed: Path, release: Path, tmp_path: Path) -> None:
