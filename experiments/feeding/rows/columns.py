@@ -36,10 +36,8 @@ class EmbeddingColumn:
         self._chunks = column.chunks
         self._starts = _starts(column)
         self._opened = np.zeros(len(self._chunks), bool)
-        nothing = np.empty((0, self.width), np.float32)
-        nothing.flags.writeable = False
         # The last one is where NOT_THERE leads, and so is the last of the bounds.
-        self._values = [nothing] * (len(self._chunks) + 1)
+        self._values = [_nothing(self.width)] * (len(self._chunks) + 1)
         self._begins = np.zeros(len(column) + 1, np.int64)
         self._ends = np.zeros(len(column) + 1, np.int64)
 
@@ -49,12 +47,26 @@ class EmbeddingColumn:
         Raises:
             AvmitError: the offsets of a record batch lead outside of it, or values are missing.
         """
-        chunks = np.searchsorted(self._starts, rows, side="right") - 1
-        if not self._opened[chunks[chunks >= 0]].all():
-            self._open(np.unique(chunks[chunks >= 0]))
+        chunks = self._chunks_of(rows)
         bounds = (chunks.tolist(), self._begins[rows].tolist(), self._ends[rows].tolist())
         values = self._values
         return [values[chunk][begin:end] for chunk, begin, end in zip(*bounds, strict=True)]
+
+    def lengths(self, rows: Numbers) -> Numbers:
+        """Return how many timesteps these rows have.
+
+        Raises:
+            AvmitError: as `take`.
+        """
+        self._chunks_of(rows)
+        return self._ends[rows] - self._begins[rows]
+
+    def _chunks_of(self, rows: Numbers) -> Numbers:
+        """Return which record batch each row is in, -1 for none, after a look at those."""
+        chunks = np.searchsorted(self._starts, rows, side="right") - 1
+        if not self._opened[chunks[chunks >= 0]].all():
+            self._open(np.unique(chunks[chunks >= 0]))
+        return chunks
 
     def _open(self, chunks: Numbers) -> None:
         for chunk in chunks[~self._opened[chunks]].tolist():
@@ -76,23 +88,55 @@ def values_and_offsets(name: str, array: pa.Array) -> tuple[Matrix, npt.NDArray[
     width = steps.type.list_size
     # `values` is of the whole buffer, whatever slice of it the array is.
     values = steps.values.slice(steps.offset * width, len(steps) * width)
-    if steps.null_count or values.null_count:
-        raise AvmitError(f"'{name}' has missing values inside of its arrays: fill or drop them")
     offsets = array.offsets.to_numpy()
-    if array.null_count:
-        offsets = _without_missing(array, offsets)
-    ends = offsets[:1].tolist() + offsets[-1:].tolist()
-    if (np.diff(offsets) < 0).any() or ends[0] < 0 or ends[-1] > len(steps):
+    start, end = int(offsets[0]), int(offsets[-1])
+    # Compared, since differences of hostile offsets overflow.
+    outside = start < 0 or end > len(steps) or (offsets[1:] < offsets[:-1]).any()
+    if outside or _bytes_needed(values) > _bytes_there(values):
         raise AvmitError(f"'{name}' has offsets outside of its values: bring the shard again")
-    return values.to_numpy().reshape(-1, width), offsets
+    seen = steps.slice(start, end - start), values.slice(start * width, (end - start) * width)
+    if any(part.null_count for part in seen) or _takes_room_where_missing(array, offsets):
+        raise AvmitError(
+            f"'{name}' has missing values inside of its arrays: fill them, or drop those rows and "
+            "call flatten_indices()"
+        )
+    # Without what says which of them are missing: rows that are not looked at may have some.
+    return _numbers_of(values).reshape(len(steps), width), offsets
 
 
-def _without_missing(array: pa.Array, offsets: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Refuse a missing row that takes room; one that takes none is an array of no timesteps."""
-    there = array.is_valid().to_numpy(zero_copy_only=False)
-    if np.diff(offsets)[~there].any():
-        raise AvmitError("a missing embedding lies over values: bring the shard again")
-    return offsets
+def _takes_room_where_missing(array: pa.Array, offsets: npt.NDArray[Any]) -> bool:
+    """Tell whether a missing row lies over values; one that does not has no timesteps."""
+    if not array.null_count:
+        return False
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    return bool((offsets[1:] > offsets[:-1])[missing].any())
+
+
+def _nothing(width: int) -> Matrix:
+    """Return an array of no timesteps, as much a read-only one as the views are."""
+    nothing = np.empty((0, width), np.float32)
+    nothing.flags.writeable = False
+    return nothing
+
+
+def _bytes_needed(values: pa.Array) -> int:
+    return 4 * (values.offset + len(values)) if len(values) else 0
+
+
+def _bytes_there(values: pa.Array) -> int:
+    buffer = values.buffers()[1]
+    return 0 if buffer is None else int(buffer.size)
+
+
+def _numbers_of(values: pa.Array) -> Matrix:
+    """Return the buffer of an array of float32, a read-only view."""
+    if not len(values):
+        return _nothing(1)[:, 0]
+    plain = pa.Array.from_buffers(
+        values.type, len(values), [None, values.buffers()[1]], 0, values.offset
+    )
+    numbers: Matrix = plain.to_numpy()
+    return numbers
 
 
 class PlainColumn:
@@ -108,7 +152,7 @@ class PlainColumn:
         self._others: pa.Array | None = None
         if numeric or (pa.types.is_boolean(kind) and not self._gaps):
             if self._gaps and pa.types.is_integer(kind):
-                column = column.cast(pa.float64())
+                column = _as_floats(name, column)
             self._numbers = column.to_numpy()
         else:
             whole = column.combine_chunks()
@@ -128,6 +172,16 @@ class PlainColumn:
             return taken
         assert self._others is not None
         return self._others.take(pa.array(rows, mask=missing)).to_pylist()  # type: ignore[no-any-return]
+
+
+def _as_floats(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        raise AvmitError(
+            f"'{name}' has missing values, and numbers too large to be floats beside NaN: make it "
+            "text with cast_column, or leave it out of columns"
+        ) from None
 
 
 def _starts(column: pa.ChunkedArray) -> Numbers:

@@ -40,8 +40,11 @@ class Part:
             return rows
         missing = rows == NOT_THERE
         numbers = _numbers(chosen)
-        found = numbers[np.where(missing, 0, rows)] if len(numbers) else rows
-        return np.where(missing, NOT_THERE, found).astype(np.int64)
+        if not len(numbers):
+            return rows
+        found: Numbers = numbers[np.where(missing, 0, rows)].astype(np.int64)
+        found[missing] = NOT_THERE
+        return found
 
 
 @runtime_checkable
