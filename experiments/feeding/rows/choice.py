@@ -1,11 +1,12 @@
 """Which columns of what is there are taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from avmit import AvmitError
+from conversion.wording import printable
 from experiments.feeding.rows.columns import is_embedding
 
 MODALITIES = ("audio", "visual")
@@ -33,9 +34,12 @@ def choose_columns(
             continue
         if modality in there:
             kind = there[modality].type
-            raise AvmitError(f"column '{modality}' is {kind}, not float32 arrays (T, D)")
+            raise AvmitError(
+                f"column '{modality}' is {printable(str(kind))}, not float32 arrays (T, D): pass "
+                f"{modality}=False, or features= to map if that made it so"
+            )
         raise AvmitError(
-            f"no column '{modality}' in these rows ({', '.join(there)}): pass {modality}=False"
+            f"no column '{modality}' in these rows ({_named(there)}): pass {modality}=False"
         )
     embeddings = [name for name in wide if wanted.get(there[name].origin, True)]
     return embeddings, _others(columns, list(there), wide)
@@ -50,18 +54,34 @@ def _others(columns: Sequence[str], there: Sequence[str], wide: Sequence[str]) -
     if isinstance(columns, str):
         instead = "audio=, visual= say" if columns in wide else f'columns=("{columns}",) says'
         raise AvmitError(f"columns='{columns}' is a string, not a list of names: {instead} that")
-    names = [str(name) for name in columns]
+    names = listed(columns)
     for name in names:
         if name not in there:
             raise AvmitError(
-                f"no column '{name}' in these rows; there are: {', '.join(there)}; "
+                f"no column '{printable(name)}' in these rows; there are: {_named(there)}; "
                 "say which with columns="
             )
         if name in wide:
             raise AvmitError(
-                f"'{name}' holds embeddings, which come by themselves; leave them out with "
-                "audio=False or visual=False"
+                f"'{printable(name)}' holds embeddings, which come by themselves; leave them out "
+                "with audio=False or visual=False"
             )
         if names.count(name) > 1:
-            raise AvmitError(f"columns names '{name}' twice")
-    return names
+            raise AvmitError(f"columns names '{printable(name)}' twice")
+    return list(names)
+
+
+def listed(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that `columns` gives, which may be an iterator.
+
+    Raises:
+        AvmitError: it gives none.
+    """
+    try:
+        return tuple(map(str, columns))
+    except TypeError:
+        raise AvmitError(f"columns={columns!r} is not a list of names") from None
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(map(printable, names))

@@ -20,6 +20,11 @@ class Unchanged:
         self._files = {file: _version(file) for file in sorted(files)}
         self._looked = time.monotonic()
 
+    @property
+    def files(self) -> list[str]:
+        """The files."""
+        return list(self._files)
+
     def check(self, *, now: bool = False) -> None:
         """Look at the files, if the last look was a while ago or it must be `now`.
 
@@ -30,11 +35,15 @@ class Unchanged:
             return
         for file, version in self._files.items():
             if _version(file) != version:
-                raise AvmitError(
-                    f"{Path(file).resolve()} was replaced while its rows were read: load the "
-                    "package again"
-                )
+                raise replaced([file])
         self._looked = time.monotonic()
+
+
+def replaced(files: list[str]) -> AvmitError:
+    """Return an error that says that one of the files was replaced."""
+    first = Path(files[0]).resolve() if files else "a file"
+    one = first if len(files) < 2 else f"{first} or one of {len(files) - 1} more"
+    return AvmitError(f"{one} was replaced while its rows were read: load the package again")
 
 
 def _version(file: str) -> Version | None:

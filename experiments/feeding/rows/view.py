@@ -1,6 +1,8 @@
 """A map-style view of a dataset's rows: `avmit.rows`."""
 
+import hashlib
 import operator
+import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,13 @@ from experiments.feeding.rows.columns import (
     Values,
 )
 from experiments.feeding.rows.part import Part, parts_of
-from experiments.feeding.rows.unchanged import Unchanged
+from experiments.feeding.rows.unchanged import Unchanged, replaced
+
+_COMPARED = 16
+"""Rows that are compared with those of the files where a pickled view is used."""
+
+
+_Reader = tuple[Part, list[EmbeddingColumn], list[PlainColumn]]
 
 
 @dataclass(frozen=True)
@@ -31,8 +39,8 @@ class Rows:
     """The rows of a dataset or a join, by number; made by `avmit.rows`.
 
     `rows[i]` is a dict: for each embedding column a float32 array (T, D), a read-only view of the
-    mapped file, and for each column of `columns` its value. It pickles as the addresses of the
-    files, so that the workers of a DataLoader map them again.
+    mapped file, and for each column of `columns` its value. It pickles as the names of the files,
+    so that the workers of a DataLoader map them again, when a row is first asked for.
     """
 
     def __init__(self, parts: Sequence[Part], embeddings: Sequence[str], columns: Sequence[str]):
@@ -40,12 +48,16 @@ class Rows:
         """The names of the embedding columns."""
         self.columns = tuple(columns)
         """The names of the other ones."""
-        self._parts = tuple(parts)
-        self._unchanged = Unchanged(parts)
         self._length = len(parts[0])
+        self._unchanged = Unchanged(parts)
+        self._pickled: tuple[bytes, str] | None = None
+        self._parts = tuple(parts)
         self._readers = self._open()
+        wide = {c.name: c.width for _, columns, _ in self._readers for c in columns}
+        self.widths = {name: wide[name] for name in self.embeddings}
+        """The width D of each embedding column."""
 
-    def _open(self) -> list[tuple[Part, list[EmbeddingColumn], list[PlainColumn]]]:
+    def _open(self) -> list[_Reader]:
         readers = []
         for part in self._parts:
             wide = [EmbeddingColumn(n, part.column(n)) for n in self.embeddings if n in part.names]
@@ -57,15 +69,32 @@ class Rows:
                 readers.append((part, wide, plain))
         return readers
 
-    @property
-    def widths(self) -> dict[str, int]:
-        """The width D of each embedding column."""
-        wide = {c.name: c.width for _, columns, _ in self._readers for c in columns}
-        return {name: wide[name] for name in self.embeddings}
-
     def take(self, numbers: Numbers) -> Taken:
-        """Return the rows of these numbers, from 0 to `len` - 1, in their order."""
-        self._unchanged.check()
+        """Return the rows of these numbers, from 0 to `len` - 1, in their order.
+
+        Raises:
+            AvmitError: a file was replaced, or what it holds is damaged.
+        """
+        self._unchanged.check(now=self._pickled is not None)
+        self._unpack()
+        return self._taken(numbers)
+
+    def longest(self) -> dict[str, int]:
+        """Return how many timesteps the longest row of each embedding column has.
+
+        Raises:
+            AvmitError: as `take`.
+        """
+        self.take(np.arange(0))
+        numbers = np.arange(self._length)
+        found = {
+            column.name: int(column.lengths(part.at(numbers)).max(initial=0))
+            for part, wide, _ in self._readers
+            for column in wide
+        }
+        return {name: found[name] for name in self.embeddings}
+
+    def _taken(self, numbers: Numbers) -> Taken:
         embeddings: dict[str, list[Matrix]] = {}
         values: dict[str, Values] = {}
         for part, wide, plain in self._readers:
@@ -104,13 +133,39 @@ class Rows:
         return f"Rows({self._length} rows: {', '.join([*shapes, *self.columns])})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_readers"}
+        if self._pickled is None:
+            self._unchanged.check(now=True)
+            pickled = pickle.dumps(self._parts), self._digest()
+        else:
+            pickled = self._pickled
+        return {**self.__dict__, "_parts": (), "_readers": [], "_pickled": pickled}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        # What was mapped there must be what is mapped here.
-        self._unchanged.check(now=True)
+    def _unpack(self) -> None:
+        """Map the files again, in the process that this was pickled for.
+
+        Not as soon as it is unpickled: a worker that fails then cannot say why.
+        """
+        pickled = self._pickled  # another thread may be as far
+        if pickled is None:
+            return
+        parts, digest = pickled
+        self._parts = pickle.loads(parts)
         self._readers = self._open()
+        if self._digest() != digest:
+            # Replaced before it was looked at: what is mapped there is not what is mapped here.
+            raise replaced(self._unchanged.files)
+        self._pickled = None
+
+    def _digest(self) -> str:
+        """Return what tells these rows from others, by some of them."""
+        count = min(self._length, _COMPARED)
+        taken = self._taken(np.linspace(0, self._length - 1, count).astype(np.int64))
+        digest = hashlib.sha256(repr([len(part.dataset.data) for part in self._parts]).encode())
+        for arrays in taken.embeddings.values():
+            for array in arrays:
+                digest.update(repr(array.shape).encode() + array.tobytes())
+        digest.update(repr([list(values) for values in taken.values.values()]).encode())
+        return digest.hexdigest()
 
 
 def rows(
