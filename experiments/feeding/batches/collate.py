@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import printable
 from experiments.feeding.batches.formats import ALIGNMENT, Formatter
-from experiments.feeding.batches.options import BatchOptions, OnLong
+from experiments.feeding.batches.options import BatchOptions, Layout, OnLong
 from experiments.feeding.rows import Taken
 from experiments.feeding.rows.columns import Matrix, Numbers
 
@@ -95,9 +96,27 @@ def jagged(arrays: Sequence[Matrix], width: int, new: New = aligned) -> tuple[Ma
     return values, offsets
 
 
+def entries(embeddings: Sequence[str], columns: Sequence[str], layout: Layout) -> list[str]:
+    """Return the names that stand in a batch.
+
+    Raises:
+        AvmitError: two things would have one name.
+    """
+    ends = ("", "_lengths", "_mask") if layout == "padded" else ("", "_values", "_offsets")
+    names = [*(f"{name}{end}" for name in embeddings for end in ends), *columns]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise AvmitError(
+            f"a batch would have two entries '{printable(twice[0])}', one that comes with "
+            "embeddings and a column: give the column another name with rename_column"
+        )
+    return names
+
+
 def put_together(
     taken: Taken,
     widths: Mapping[str, int],
+    timesteps: Mapping[str, int | None],
     options: BatchOptions,
     formatter: Formatter,
     said: Callable[[str, int], str],
@@ -108,7 +127,8 @@ def put_together(
     Args:
         taken: the rows.
         widths: the width of each embedding column.
-        options: the layout, the timesteps and what is done with longer rows.
+        timesteps: how many each row of it gets; None for as many as the longest has.
+        options: the layout and what is done with longer rows.
         formatter: makes the tensors.
         said: says in an error of an embedding column's row which it is.
         new: makes the arrays of embeddings.
@@ -127,7 +147,7 @@ def put_together(
             batch |= formatter.jagged(name, *jagged(arrays, widths[name], new))
             continue
         out, lengths = padded(
-            arrays, widths[name], options.timesteps, options.on_long, partial(said, name), new
+            arrays, widths[name], timesteps[name], options.on_long, partial(said, name), new
         )
         marks = mask(lengths, out.shape[1])
         batch |= formatter.batch({name: out, f"{name}_lengths": lengths, f"{name}_mask": marks})

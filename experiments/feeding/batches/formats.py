@@ -78,10 +78,9 @@ class _Jax(Formatter):
         self._jax = require("jax", 'format="jax"')
 
     def tensor(self, array: Any) -> Any:
-        # Without a copy; whole numbers are of 32 bits to JAX, unless it is told otherwise.
-        if array.dtype == np.float32 and array.size:
-            return self._jax.dlpack.from_dlpack(array)
-        return self._jax.numpy.asarray(array)
+        # To the default device; on a CPU without a copy, if it is aligned. Numbers are of 32 bits
+        # to JAX, unless it is told otherwise.
+        return self._jax.device_put(array)
 
 
 _FORMATTERS: dict[Format, type[Formatter]] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.feeding.batches.collate import New, aligned, put_together
+from experiments.feeding.batches.collate import New, aligned, entries, put_together
 from experiments.feeding.batches.formats import Formatter
 from experiments.feeding.batches.options import BatchOptions
 from experiments.feeding.batches.order import batch_bounds, batch_count, permutation
@@ -13,11 +13,19 @@ from experiments.feeding.rows.columns import Numbers
 
 
 class BatchMaker:
-    """The batches of any epoch of `rows`, by (seed, epoch, position); pickles as `rows` does."""
+    """The batches of any epoch of `rows`, by (seed, epoch, position); pickles as `rows` does.
+
+    Raises:
+        AvmitError: two entries of a batch would have one name.
+    """
 
     def __init__(self, rows: Rows, options: BatchOptions):
         self.rows = rows
         self.options = options
+        self.entries = entries(rows.embeddings, rows.columns, options.layout)
+        """The names that stand in a batch."""
+        self.timesteps = dict.fromkeys(rows.embeddings, options.timesteps)
+        """How many each row of an embedding column gets; None for those of the batch's longest."""
 
     def __len__(self) -> int:
         o = self.options
@@ -44,6 +52,5 @@ class BatchMaker:
         def said(name: str, row: int) -> str:
             return f"{name} of row {numbers[row]}"
 
-        return put_together(
-            self.rows.take(numbers), self.rows.widths, self.options, formatter, said, new
-        )
+        taken, widths = self.rows.take(numbers), self.rows.widths
+        return put_together(taken, widths, self.timesteps, self.options, formatter, said, new)

@@ -35,9 +35,9 @@ class BatchOptions:
     def __post_init__(self) -> None:
         least = {"batch_size": 1, "seed": 0, "epoch": 0, "world_size": 1, "rank": 0}
         for name, low in least.items():
-            object.__setattr__(self, name, _integer(name, getattr(self, name), low))
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), low))
         if self.timesteps is not None:
-            object.__setattr__(self, "timesteps", _integer("timesteps", self.timesteps, 1))
+            object.__setattr__(self, "timesteps", whole_number("timesteps", self.timesteps, 1))
         if self.rank >= self.world_size:
             raise AvmitError(
                 f"rank={self.rank} of world_size={self.world_size}: ranks count from 0 to "
@@ -54,11 +54,18 @@ class BatchOptions:
             )
 
 
-def _integer(name: str, value: Any, least: int) -> int:
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return an option as an int of Python's, of whatever kind it is, NumPy's for one.
+
+    Raises:
+        AvmitError: it is not a whole number, or out of its range.
+    """
     try:
         number = operator.index(value)
     except TypeError:
         raise AvmitError(f"{name}={value!r} is not a whole number") from None
-    if isinstance(value, bool) or not least <= number <= LARGEST:
+    if isinstance(value, bool) or number < least:
         raise AvmitError(f"{name}={value!r}: it is a whole number from {least} on")
+    if number > LARGEST:
+        raise AvmitError(f"{name}={value!r}: it is at most {LARGEST}, 2**64 - 1")
     return number

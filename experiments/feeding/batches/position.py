@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from avmit import AvmitError
-from experiments.feeding.batches.options import BatchOptions
+from experiments.feeding.batches.options import whole_number
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,15 @@ class Position:
     position: int = 0
 
     def __post_init__(self) -> None:
-        BatchOptions(seed=self.seed, epoch=self.epoch)  # checks them
-        at = self.position
-        if isinstance(at, bool) or not isinstance(at, int) or at < 0:
-            raise AvmitError(f"position={at!r} is not a number of batches")
+        for name, value in asdict(self).items():
+            object.__setattr__(self, name, whole_number(name, value, 0))
 
 
 class Epochs(ABC):
     """What goes through an epoch of batches each time it is iterated over.
 
-    When an epoch was gone through, the next iteration is of the next one; what was left early
-    begins anew, unless `load_state_dict` says where to go on.
+    When all batches of an epoch were given, the next iteration is of the next one; what was left
+    early begins anew, unless `load_state_dict` says where to go on.
     """
 
     def __init__(self, seed: int, epoch: int):
@@ -48,16 +46,25 @@ class Epochs(ABC):
         self, batches: Callable[[Position], Iterable[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         """Yield the batches from a position on, and keep count of them."""
-        at = self._at if self._resumed else Position(self._at.seed, self._at.epoch)
+        at = self._at if self._resumed else self._anew()
         self._at, self._resumed = at, False
         self._iteration += 1
         mine = self._iteration
-        for given, batch in enumerate(batches(at), 1):
+        position = at.position
+        for batch in batches(at):
+            position += 1
             if mine == self._iteration:
-                self._at = Position(at.seed, at.epoch, at.position + given)
+                self._at = Position(at.seed, at.epoch, position)
             yield batch
+            del batch  # while the next one is waited for
         if mine == self._iteration:
             self._at = Position(at.seed, at.epoch + 1)
+
+    def _anew(self) -> Position:
+        at = self._at
+        # Who counts batches, as `model.fit` does, never asks for the one after the last.
+        done = at.position > 0 and at.position == self._most()
+        return Position(at.seed, at.epoch + done)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be of this epoch.
