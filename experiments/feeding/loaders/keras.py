@@ -22,6 +22,7 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._choice = choice
         self._formatter = formatter("numpy")
         self._begun = False
+        self._made: set[int] = set()
         self.epoch = maker.options.epoch
         """The epoch that is gone through, or comes next."""
 
@@ -36,6 +37,7 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, number: int) -> Any:
         if not 0 <= number < len(self):
             raise IndexError(f"batch {number} of {len(self)}")
+        self._made.add(number)
         seed = self._maker.options.seed
         return self._choice.of(self._maker.make(seed, self.epoch, number, self._formatter))
 
@@ -44,8 +46,15 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._begun = True
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
-        self.epoch += self._begun
+        """Go on to the next epoch, if this one was gone through.
+
+        It was not where Keras only looks at a batch, or was told a smaller `steps_per_epoch`. What
+        other processes make is not seen here.
+        """
+        apart = self.use_multiprocessing and self.workers > 0
+        if self._begun and (apart or len(self._made) == len(self)):
+            self.epoch += 1
+            self._made.clear()
         self._begun = False
 
     def __repr__(self) -> str:
@@ -76,15 +85,20 @@ def keras_dataset(
 
     Args:
         source: a `Dataset` or what `avmit.join` returns, as for `avmit.batches`.
-        batch_size: rows a batch, and so on up to `on_long`: see `avmit.batches`.
+        batch_size: rows a batch, and so on up to `on_long`: see `avmit.batches`. But `timesteps`:
+            None is for those of the longest row of all, column by column, since Keras makes of the
+            first batches how many the others may have.
         inputs: which entries of a batch go into the network, such as `audio`, `visual_mask` or a
             column; one name is an array by itself, several are a dict.
         targets: which are its targets, in the same way; None for inputs alone.
-        **options: what `PyDataset` takes, such as `workers` or `max_queue_size`.
+        **options: what `PyDataset` takes, such as `workers` or `max_queue_size`. With more than one
+            worker, Keras 3 may give some batches twice and leave out others in the first epoch of a
+            fit; without, a batch is made as fast as memory permits.
 
     Returns:
-        A PyDataset of (inputs, targets), NumPy arrays. `fit` shuffles the batches once more unless
-        it is called with `shuffle=False`; the rows are shuffled here.
+        A PyDataset of (inputs, targets), NumPy arrays. When all batches of an epoch were taken, the
+        next one comes. `fit` shuffles the batches once more unless it is called with
+        `shuffle=False`; the rows are shuffled here.
 
     Raises:
         AvmitError: as `avmit.batches`; a name is not in a batch; or Keras is not installed.
@@ -102,11 +116,8 @@ def keras_dataset(
     )
     choice = Choice(inputs, targets)
     view = rows(source, audio, visual, columns)
-    choice.check(list(batch_entries(view.embeddings, view.columns)))
-    return KerasDataset(BatchMaker(view, batch_options), choice, **options)
-
-
-def batch_entries(embeddings: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Return the names of the entries of a padded batch."""
-    each = [f"{name}{end}" for name in embeddings for end in ("", "_lengths", "_mask")]
-    return [*each, *columns]
+    maker = BatchMaker(view, batch_options)
+    choice.check(maker.entries)
+    if timesteps is None:
+        maker.timesteps = dict(view.longest())
+    return KerasDataset(maker, choice, **options)

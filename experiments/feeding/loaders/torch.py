@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from avmit import AvmitError
 from experiments.extras import require
 from experiments.feeding.batches.ahead import made_ahead
 from experiments.feeding.batches.formats import TorchFormatter, formatter
@@ -22,8 +23,11 @@ class _Made(torch.utils.data.Dataset):  # type: ignore[misc]
     def __init__(self, maker: BatchMaker):
         self._maker = maker
 
-    def __getitem__(self, at: tuple[int, int, int]) -> Packed:
-        return pack(self._maker.make(*at, formatter("numpy")))
+    def __getitem__(self, at: tuple[int, int, int]) -> Packed | AvmitError:
+        try:
+            return pack(self._maker.make(*at, formatter("numpy")))
+        except AvmitError as error:
+            return error  # raised, a DataLoader would put the worker's traceback into its text
 
 
 class _Coming:
@@ -53,6 +57,8 @@ class TorchLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
         self._maker = maker
         self._formatter = TorchFormatter()
         self._coming = _Coming(len(maker))
+        if not options.get("in_order", True):
+            raise AvmitError("in_order=False: a state could not tell which batches were given")
         kept: dict[str, Any] = {
             "sampler": self._coming,
             "batch_size": None,
@@ -76,7 +82,9 @@ class TorchLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
     def _make(self, at: tuple[int, int, int]) -> dict[str, Any]:
         return self._maker.make(*at, self._formatter)
 
-    def _unpacked(self, packed: Packed) -> dict[str, Any]:
+    def _unpacked(self, packed: Packed | AvmitError) -> dict[str, Any]:
+        if isinstance(packed, AvmitError):
+            raise packed
         batch = unpack(packed)
         if self._maker.options.layout == "padded":
             return batch
@@ -91,7 +99,7 @@ class TorchLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
         return f"TorchLoader({len(self)} of {options.batch_size}: {self._maker.rows})"
 
 
-def _as_it_is(batch: Packed) -> Packed:
+def _as_it_is(batch: Packed | AvmitError) -> Packed | AvmitError:
     return batch
 
 
@@ -128,7 +136,7 @@ def torch_loader(
         `set_epoch`, `state_dict` and `load_state_dict`.
 
     Raises:
-        AvmitError: as `avmit.batches`; or torch is not installed.
+        AvmitError: as `avmit.batches`; `in_order` is False; or torch is not installed.
     """
     options = BatchOptions(
         batch_size=batch_size,
