@@ -91,8 +91,7 @@ def values_and_offsets(name: str, array: pa.Array) -> tuple[Matrix, npt.NDArray[
     offsets = array.offsets.to_numpy()
     start, end = int(offsets[0]), int(offsets[-1])
     # Compared, since differences of hostile offsets overflow.
-    outside = start < 0 or end > len(steps) or (offsets[1:] < offsets[:-1]).any()
-    if outside or _bytes_needed(values) > _bytes_there(values):
+    if start < 0 or end > len(steps) or (offsets[1:] < offsets[:-1]).any():
         raise AvmitError(f"'{name}' has offsets outside of its values: bring the shard again")
     seen = steps.slice(start, end - start), values.slice(start * width, (end - start) * width)
     if any(part.null_count for part in seen) or _takes_room_where_missing(array, offsets):
@@ -100,8 +99,7 @@ def values_and_offsets(name: str, array: pa.Array) -> tuple[Matrix, npt.NDArray[
             f"'{name}' has missing values inside of its arrays: fill them, or drop those rows and "
             "call flatten_indices()"
         )
-    # Without what says which of them are missing: rows that are not looked at may have some.
-    return _numbers_of(values).reshape(len(steps), width), offsets
+    return _numbers_of(name, values).reshape(len(steps), width), offsets
 
 
 def _takes_room_where_missing(array: pa.Array, offsets: npt.NDArray[Any]) -> bool:
@@ -119,22 +117,16 @@ def _nothing(width: int) -> Matrix:
     return nothing
 
 
-def _bytes_needed(values: pa.Array) -> int:
-    return 4 * (values.offset + len(values)) if len(values) else 0
-
-
-def _bytes_there(values: pa.Array) -> int:
-    buffer = values.buffers()[1]
-    return 0 if buffer is None else int(buffer.size)
-
-
-def _numbers_of(values: pa.Array) -> Matrix:
+def _numbers_of(name: str, values: pa.Array) -> Matrix:
     """Return the buffer of an array of float32, a read-only view."""
     if not len(values):
         return _nothing(1)[:, 0]
-    plain = pa.Array.from_buffers(
-        values.type, len(values), [None, values.buffers()[1]], 0, values.offset
-    )
+    # Without what says which of them are missing: rows that are not looked at may have some.
+    buffers = [None, values.buffers()[1]]
+    try:
+        plain = pa.Array.from_buffers(values.type, len(values), buffers, 0, values.offset)
+    except pa.ArrowInvalid:
+        raise AvmitError(f"'{name}' has fewer values than it says: bring the shard again") from None
     numbers: Matrix = plain.to_numpy()
     return numbers
 
