@@ -3,9 +3,9 @@
 import hashlib
 import operator
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -109,10 +109,13 @@ class Rows:
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, number: int) -> dict[str, Any]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self.__getitem__, range(self._length))
+
+    def __getitem__(self, number: SupportsIndex) -> dict[str, Any]:
         return self.__getitems__([number])[0]
 
-    def __getitems__(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
+    def __getitems__(self, numbers: Iterable[SupportsIndex]) -> list[dict[str, Any]]:
         chosen = np.array([self._checked(number) for number in numbers], np.int64)
         taken = self.take(chosen)
         # A number of NumPy's would be a tensor of another kind to a collate function.
@@ -122,7 +125,7 @@ class Rows:
         columns = {**taken.embeddings, **values}
         return [{name: column[i] for name, column in columns.items()} for i in range(len(chosen))]
 
-    def _checked(self, number: int) -> int:
+    def _checked(self, number: SupportsIndex) -> int:
         index = operator.index(number)
         if not -self._length <= index < self._length:
             raise IndexError(f"row {index} of {self._length}")

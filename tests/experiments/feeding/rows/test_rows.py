@@ -45,7 +45,7 @@ def mapped(packages: dict[str, Path]) -> Any:
 def assert_rows(source: Any, expected: list[Row]) -> None:
     rows = avmit.rows(source, columns=COLUMNS)
     assert len(rows) == len(expected)
-    for found in (list(rows), rows.__getitems__(range(len(expected)))):  # type: ignore[call-overload]
+    for found in (list(rows), rows.__getitems__(range(len(expected)))):
         assert [list(row) for row in found] == [[*WIDTHS, *COLUMNS]] * len(expected)
         for row, want in zip(found, expected, strict=True):
             for name in WIDTHS:
@@ -223,7 +223,7 @@ def test_numbers_of_rows(mapped: Any) -> None:
         assert rows[number]["r3"] == range(23)[number]
     assert [row["r3"] for row in rows.__getitems__(np.array([3, -1, 3]))] == [3, 22, 3]
     assert rows.__getitems__([]) == []
-    assert [row["r3"] for row in reversed(rows)] == list(range(22, -1, -1))  # type: ignore[call-overload]
+    assert [row["r3"] for row in reversed(rows)] == list(range(22, -1, -1))
 
 
 @pytest.mark.parametrize("number", [23, -24, 10**30])
