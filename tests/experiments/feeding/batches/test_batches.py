@@ -194,7 +194,7 @@ def test_columns_of_every_type() -> None:
     table = pa.table(
         {
             "small": pa.array([1, 2, 3], pa.uint8()),
-            "half": pa.array([0.5, 1.5, None], pa.float16()),
+            "half": pa.array([np.float16(0.5), np.float16(1.5), None], pa.float16()),
             "gaps": pa.array([1, None, 3], pa.int32()),
             "sure": pa.array([True, False, True]),
             "unsure": pa.array([True, None, False]),
