@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from experiments.feeding.loaders.tensorflow import tf_dataset as tf_dataset
     from experiments.feeding.loaders.torch import torch_loader as torch_loader
     from experiments.feeding.rows import rows as rows
+    from experiments.feeding.stream import stream as stream
     from experiments.feeding.tables import join as join
     from experiments.feeding.tables import select as select
 
@@ -105,6 +106,7 @@ _ELSEWHERE = {
     "keras_dataset": "experiments.feeding.loaders.keras",
     "rows": "experiments.feeding.rows",
     "select": "experiments.feeding.tables",
+    "stream": "experiments.feeding.stream",
     "tf_dataset": "experiments.feeding.loaders.tensorflow",
     "torch_loader": "experiments.feeding.loaders.torch",
 }

@@ -35,6 +35,9 @@ READ = _seconds("HF_HUB_DOWNLOAD_TIMEOUT", 30)
 DONE = max(READ, 180)
 """Seconds until the Hub answers what changes something, such as a commit."""
 
+COMMIT = "X-Repo-Commit"
+"""The header of a file's answer that says which commit it is of."""
+
 _PIECE = 1024 * 1024
 
 
@@ -44,12 +47,17 @@ class BrokenAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """The body of an answer that is no error; `cursor` is that of the next page of a list."""
+    """The body of an answer that is no error; `cursor` is that of the next page of a list.
+
+    `url` is where it came from in the end, and `commit` the one that the Hub says it is of.
+    """
 
     status: int
-    content: bytes
+    content: bytes | bytearray
     headers: Mapping[str, str] = field(default_factory=dict)
     cursor: str | None = None
+    url: str = ""
+    commit: str | None = None
 
 
 def fetch(
@@ -57,9 +65,12 @@ def fetch(
     most: int,
     headers: Mapping[str, str] | None = None,
     pause: Callable[[float], None] = lambda seconds: None,
+    *,
+    token: bool = True,
 ) -> Answer:
-    """Get a URL of the Hub, with the token, and read at most `most` bytes of the answer.
+    """Get a URL of the Hub, and read at most `most` bytes of the answer.
 
+    The token goes along, unless it must not: a link to the Hub's storage is signed, and elsewhere.
     `pause` is called with 0 at each piece of it, and may raise what ends the call.
 
     Raises:
@@ -67,7 +78,11 @@ def fetch(
         Exception: those of `huggingface_hub`, where there is no answer or it is an error.
     """
     asked = {
-        **build_hf_headers(library_name="avmit", library_version=avmit.__version__),
+        **build_hf_headers(
+            token=None if token else False,
+            library_name="avmit",
+            library_version=avmit.__version__,
+        ),
         "Accept-Encoding": "identity",
         **(headers or {}),
     }
@@ -83,9 +98,11 @@ def fetch(
         cursor = re.search(r"[?&]cursor=([^&]+)", following)
         return Answer(
             response.status_code,
-            bytes(content),
+            content,
             {name.lower(): value for name, value in response.headers.items()},
             cursor[1] if cursor else None,
+            str(response.url),
+            next((c for r in [response, *response.history] if (c := r.headers.get(COMMIT))), None),
         )
 
 

@@ -39,13 +39,13 @@ class RemoteFile:
     sha256: str | None
     blob: str
 
-    def holds(self, content: bytes) -> bool:
+    def holds(self, content: bytes | bytearray) -> bool:
         """Tell whether it is the file's content."""
         if len(content) != self.size:
             return False
         if self.sha256:
             return hashlib.sha256(content).hexdigest() == self.sha256
-        return git_hash(content) == self.blob
+        return git_hash(bytes(content)) == self.blob
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,14 @@ class Repository:
         return self.retry(partial(self._whole, path, file))
 
     def _whole(self, path: str, file: RemoteFile) -> bytes:
-        content = fetch(self._url(path), file.size).content
+        content = bytes(fetch(self._url(path), file.size).content)
         if not file.holds(content):
             raise BrokenAnswer(f"{path} came with other bytes than the Hub lists")
         return content
 
-    def pieces(self, path: str, start: int = 0, most: int | None = None) -> Iterator[bytes]:
+    def pieces(
+        self, path: str, start: int = 0, most: int | None = None
+    ) -> Iterator[bytes | bytearray]:
         """Yield a file's content from byte `start` on, in pieces of RANGE, or of `most` bytes if
         that is less; its hash is not checked.
 
@@ -94,7 +96,7 @@ class Repository:
             yield longer(bring, doing=f"fetching {path}")
             start = stop
 
-    def _range(self, path: str, start: int, stop: int, size: int) -> bytes:
+    def _range(self, path: str, start: int, stop: int, size: int) -> bytes | bytearray:
         asked = {"Range": f"bytes={start}-{stop - 1}"}
         answer = fetch(self._url(path), stop - start, asked, self.retry.pause)
         whole = answer.status == 200 and stop - start == size
@@ -177,7 +179,7 @@ def _file(entry: Any) -> RemoteFile:
     return RemoteFile(size, sha256, blob)
 
 
-def _json(content: bytes) -> Any:
+def _json(content: bytes | bytearray) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Batches of a dataset's rows as an iterable: `avmit.batches`."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import datasets
 
@@ -17,6 +17,21 @@ AHEAD = 2
 """Batches that are made beforehand: with two, copying goes on while one is waited for or used."""
 
 
+@runtime_checkable
+class Batchable(Protocol):
+    """What makes batches of its own, such as what `avmit.stream` returns."""
+
+    def batches(
+        self,
+        audio: bool,
+        visual: bool,
+        columns: Sequence[str],
+        options: BatchOptions,
+        ahead: int,
+    ) -> Epochs:
+        """Return its batches."""
+
+
 class Batches(Epochs):
     """An epoch of batches each time it is iterated over; made by `avmit.batches`."""
 
@@ -30,7 +45,7 @@ class Batches(Epochs):
         """Return how many batches an epoch has."""
         return len(self._maker)
 
-    def _most(self) -> int:
+    def _most(self, at: Position) -> int:
         return len(self)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -65,7 +80,7 @@ def batches(
     format: Format = "numpy",
     on_long: OnLong = "error",
     ahead: int = AHEAD,
-) -> Batches | StreamBatches:
+) -> Batches | StreamBatches | Epochs:
     """Put rows together into batches.
 
     Args:
@@ -114,6 +129,8 @@ def batches(
         format=format,
         on_long=on_long,
     )
+    if isinstance(source, Batchable):
+        return source.batches(audio, visual, columns, options, ahead)
     if isinstance(source, datasets.IterableDataset):
         return StreamBatches(source, (audio, visual, columns), options, ahead)
     return Batches(BatchMaker(rows(source, audio, visual, columns), options), ahead)

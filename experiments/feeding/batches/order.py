@@ -18,10 +18,20 @@ def permutation(length: int, seed: int, epoch: int) -> Numbers:
     epoch), gives each number a word; they are sorted by it. NumPy promises that the words of a bit
     generator stay what they are, as it does not of its `Generator.permutation`.
     """
-    words = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(length)
-    order = np.argsort(words, kind="stable").astype(np.int64)
+    order = shuffled(length, seed, epoch)
     order.flags.writeable = False
     return order
+
+
+def shuffled(length: int, seed: int, epoch: int, part: int = 0) -> Numbers:
+    """Return the numbers 0 to `length` - 1 in an order of their own for each part of an epoch.
+
+    `part` is the last of the generator's four counter words, so that no two parts share words.
+    """
+    key = np.array([seed, epoch], np.uint64)
+    counter = np.array([0, 0, 0, part], np.uint64)
+    words = np.random.Philox(key=key, counter=counter).random_raw(length)
+    return np.argsort(words, kind="stable").astype(np.int64)
 
 
 def batch_count(length: int, batch_size: int, drop_last: bool, rank: int, world_size: int) -> int:

@@ -39,8 +39,12 @@ class Epochs(ABC):
         self._iteration = 0
 
     @abstractmethod
-    def _most(self) -> int | None:
-        """Return how many batches an epoch has, None where that is not known."""
+    def _most(self, at: Position) -> int | None:
+        """Return how many batches the epoch of `at` has, None where that is not known."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Go through an epoch."""
 
     def _through(
         self, batches: Callable[[Position], Iterable[dict[str, Any]]]
@@ -63,7 +67,7 @@ class Epochs(ABC):
     def _anew(self) -> Position:
         at = self._at
         # Who counts batches, as `model.fit` does, never asks for the one after the last.
-        done = at.position > 0 and at.position == self._most()
+        done = at.position > 0 and at.position == self._most(at)
         return Position(at.seed, at.epoch + done)
 
     def set_epoch(self, epoch: int) -> None:
@@ -90,7 +94,7 @@ class Epochs(ABC):
         if not isinstance(state, Mapping) or set(state) != set(asdict(self._at)):
             raise AvmitError("this is not a state: give what state_dict() returned")
         at = Position(**state)
-        most = self._most()
+        most = self._most(at)
         if most is not None and at.position > most:
             raise AvmitError(
                 f"position={at.position}, and an epoch has {most} batches: the state is of other "

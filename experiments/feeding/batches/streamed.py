@@ -53,7 +53,7 @@ class StreamBatches(Epochs):
         self._ahead = ahead
         self._formatter = formatter(options.format)
 
-    def _most(self) -> None:
+    def _most(self, at: Position) -> None:
         return None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

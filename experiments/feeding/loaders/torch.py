@@ -12,7 +12,9 @@ from experiments.feeding.batches.maker import BatchMaker
 from experiments.feeding.batches.options import BatchOptions, Layout, OnLong
 from experiments.feeding.batches.position import Epochs, Position
 from experiments.feeding.loaders.packed import Packed, pack, unpack
+from experiments.feeding.loaders.torch_stream import StreamLoader, stream_loader
 from experiments.feeding.rows import rows
+from experiments.feeding.stream import Stream
 
 torch: Any = require("torch", "avmit.torch_loader")
 
@@ -66,7 +68,7 @@ class TorchLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
         }
         torch.utils.data.DataLoader.__init__(self, _Made(maker), **kept, **options)
 
-    def _most(self) -> int:
+    def _most(self, at: Position) -> int:
         return len(self._coming)
 
     def __iter__(self) -> Any:
@@ -75,7 +77,7 @@ class TorchLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
     def _from(self, at: Position) -> Iterator[dict[str, Any]]:
         self._coming.at = at
         if self.num_workers or self.pin_memory:
-            return map(self._unpacked, super().__iter__())
+            return map(self._unpacked, torch.utils.data.DataLoader.__iter__(self))
         # Without workers a DataLoader would make each batch only when it is asked for.
         return made_ahead(self._make, self._coming, AHEAD)
 
@@ -121,14 +123,15 @@ def torch_loader(
     on_long: OnLong = "error",
     num_workers: int = 0,
     **loader: Any,
-) -> TorchLoader:
+) -> TorchLoader | StreamLoader:
     """Return a `torch.utils.data.DataLoader` of whole batches.
 
     Args:
-        source: a `Dataset` or what `avmit.join` returns, as for `avmit.batches`.
+        source: a `Dataset`, what `avmit.join` returns, or what `avmit.stream` does.
         batch_size: rows a batch, and so on up to `on_long`: see `avmit.batches`.
         num_workers: processes that make batches; with none, a thread makes the next two. One thread
-            copies as fast as memory permits: workers are worth it only where more is done in them.
+            copies as fast as memory permits: workers are worth it only where more is done in them,
+            as of a stream, whose workers fetch.
         **loader: what else `DataLoader` takes, such as `pin_memory` or `persistent_workers`.
 
     Returns:
@@ -151,5 +154,8 @@ def torch_loader(
         format="torch",
         on_long=on_long,
     )
+    if isinstance(source, Stream):
+        asked = audio, visual, columns
+        return stream_loader(source, asked, options, AHEAD, num_workers=num_workers, **loader)
     maker = BatchMaker(rows(source, audio, visual, columns), options)
     return TorchLoader(maker, num_workers=num_workers, **loader)
