@@ -207,6 +207,9 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
                 for files in data_files.values():
                     for index, file in enumerate(files):
                         self._listed[file] = files.origin_metadata[index]
+            elif all(file.endswith(".arrow") for files in data_files.values() for file in files):
+                # One connection a shard: blocks are asked for one after the other, and waited for.
+                kwargs.setdefault("storage_options", {"hf": {"block_size": 0}})
         if name not in self.builder_configs:
             # datasets accepts a name that is not built in only from a builder that has no list.
             self.BUILDER_CONFIGS = []
@@ -545,12 +548,15 @@ def _batches(source: Any, file: str, columns: Optional[list[str]]) -> Iterator[p
         for group in range(parquet.num_row_groups):  # asked for together, all are read ahead
             yield from parquet.iter_batches(row_groups=[group], columns=columns)
         return
-    schema = pa.ipc.open_stream(source).schema
-    _check_names(schema, file)
-    source.seek(0)
-    included = None if columns is None else [schema.names.index(name) for name in columns]
-    options = pa.ipc.IpcReadOptions(included_fields=included)
-    for batch in pa.ipc.open_stream(source, options=options):
+    stream = pa.ipc.open_stream(source)
+    _check_names(stream.schema, file)
+    if columns is not None and "://" not in file:
+        # So that others are not decompressed; what comes from afar can only be read on.
+        source.seek(0)
+        included = [stream.schema.names.index(name) for name in columns]
+        options = pa.ipc.IpcReadOptions(included_fields=included)
+        stream = pa.ipc.open_stream(source, options=options)
+    for batch in stream:
         yield batch if columns is None else batch.select(columns)
 
 
