@@ -8,8 +8,8 @@ repository before, so that imports do not count. `first` is the time from the ca
 or batch of 32; the pass is a whole one over the split, of which `link` is the share: the time that
 the bytes of one pass over all columns take on the raw link, or over those columns, divided by the
 time taken. MB and requests are all that the server saw. Memory is the growth of the process's own
-(RssAnon) from what it had before, of one worker where there are some. `raw` reads the shards and keeps nothing: by one
-connection, and by four.
+(RssAnon) from what it had before, of one worker where there are some. `raw` reads the shards and
+keeps nothing: by one connection, and by four.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class Epochs(ABC):
         self, batches: Callable[[Position], Iterable[dict[str, Any]]]
     ) -> Iterator[dict[str, Any]]:
         """Yield the batches from a position on, and keep count of them."""
-        at = self._at if self._resumed else self._anew()
+        at = self._next()
         self._at, self._resumed = at, False
         self._iteration += 1
         mine = self._iteration
@@ -64,8 +64,11 @@ class Epochs(ABC):
         if mine == self._iteration:
             self._at = Position(at.seed, at.epoch + 1)
 
-    def _anew(self) -> Position:
+    def _next(self) -> Position:
+        """Return where the next iteration begins."""
         at = self._at
+        if self._resumed:
+            return at
         # Who counts batches, as `model.fit` does, never asks for the one after the last.
         done = at.position > 0 and at.position == self._most(at)
         return Position(at.seed, at.epoch + done)

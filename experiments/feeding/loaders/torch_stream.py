@@ -119,7 +119,7 @@ class StreamLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
 
     def __len__(self) -> int:
         """Return how many batches the next iteration gives."""
-        return self._most(self._at)
+        return self._most(self._next())
 
     def _most(self, at: Position) -> int:
         return self._batches.most(at)

@@ -39,7 +39,7 @@ class StreamedBatches(Epochs):
 
     def __len__(self) -> int:
         """Return how many batches the next iteration gives."""
-        return self.most(self._at)
+        return self.most(self._next())
 
     def _most(self, at: Position) -> int:
         return self.most(at)
@@ -64,12 +64,9 @@ class StreamedBatches(Epochs):
             taken = next(pieces, None)  # waiting too is what the thread is for
             return None if taken is None else self.make(taken, number * size)
 
-        try:
-            for batch in made_ahead(make, range(at.position, self.most(at)), self._ahead):
-                if batch is not None:
-                    yield batch
-        finally:
-            units.close()  # type: ignore[attr-defined]
+        for batch in made_ahead(make, range(at.position, self.most(at)), self._ahead):
+            if batch is not None:
+                yield batch
 
     def make(self, taken: Taken, first: int) -> dict[str, Any]:
         """Make a batch of rows, the first of which has that number among the rank's."""
@@ -77,7 +74,8 @@ class StreamedBatches(Epochs):
         def said(name: str, row: int) -> str:
             return f"{name} of row {first + row} of the stream"
 
-        return put_together(taken, self._widths, self.options, self._formatter, said)
+        timesteps = dict.fromkeys(self._widths, self.options.timesteps)
+        return put_together(taken, self._widths, timesteps, self.options, self._formatter, said)
 
     def __repr__(self) -> str:
         return f"StreamedBatches({len(self)} of {self.options.batch_size}: {self._stream})"

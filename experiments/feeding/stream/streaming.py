@@ -61,7 +61,7 @@ class Stream(Epochs):
 
     def __len__(self) -> int:
         """Return how many rows the next iteration gives."""
-        return self._most(self._at)
+        return self._most(self._next())
 
     def _most(self, at: Position) -> int:
         return int(self.units.bounds(at.seed, at.epoch)[-1])

@@ -240,6 +240,7 @@ while batches.state_dict()["epoch"] < 2:
         part.write_text(json.dumps(batches.state_dict()))
         part.rename(state)
         print("done", flush=True)
+        sys.stdin.readline()  # waits for its end, or to be told to go on
 """
 
 
@@ -247,20 +248,25 @@ def trained(state: Path, *options: object, kill_after: int | None = None) -> lis
     """Train in a process of its own, kill it after some batches, and return what it took."""
     process = subprocess.Popen(
         [sys.executable, "-c", TRAIN, str(state), *map(str, options)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(avmit.__file__).parent,
         env={**os.environ, "PYTHONPATH": "tests"},
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     taken: list[str] = []
-    with process.stdout as lines:
+    with process.stdout as lines, process.stdin as told:
         for line in lines:
             if line != "done\n":
                 taken.append(line)
             elif len(taken) == kill_after:
                 process.send_signal(signal.SIGKILL)
                 break
+            else:
+                told.write("\n")
+                told.flush()
     code = process.wait()
     assert code == (0 if kill_after is None else -signal.SIGKILL)
     return taken
