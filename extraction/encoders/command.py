@@ -17,6 +17,7 @@ from extraction.encoders.describe import describe_line, takes, timing
 from extraction.encoders.registry import added_by_modules
 from extraction.encoders.settings import (
     Device,
+    Layout,
     Modality,
     Pooling,
     Precision,
@@ -27,18 +28,38 @@ from extraction.encoders.settings import (
 WithPooling = Annotated[
     Pooling | None,
     typer.Option(
-        help="Of a transformers model: the first vector, the mean of all, or each of them; by "
-        "default what docs/encoders.md says of its family."
+        help="Of a transformers or ONNX model: the first vector, the mean of all, or each of "
+        "them; by default what docs/encoders.md says of it."
     ),
 ]
 OutputName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Which of several outputs of a SavedModel or Keras file, by index or name.",
+        help="Which of several outputs of a SavedModel, Keras or ONNX file, by index or name.",
     ),
 ]
-
+Normalize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="What an ONNX model gets: a range as 0:1 or -1:1; of pixels also imagenet, clip, "
+        "caffe or MEAN/STD as 0.5/0.5, of sound zscore.",
+    ),
+]
+WithLayout = Annotated[
+    Layout | None, typer.Option(help="Where an ONNX model has the channels of frames.")
+]
+FrameSide = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=4096, help="Pixels of a frame's side, where an ONNX model leaves it open."
+    ),
+]
+SampleRate = Annotated[
+    int | None,
+    typer.Option(min=1, help="Samples of sound a second for an ONNX model; by default 16000."),
+]
 FrameInterval = Annotated[
     float | None, typer.Option(min=1, help="From frame to frame; by default 480, as in AVMIT.")
 ]
@@ -52,7 +73,7 @@ HopS = Annotated[
         help="Seconds from one window to the next; by default 0.48, or all of --window-s."
     ),
 ]
-OnDevice = Annotated[Device, typer.Option(help="What PyTorch computes on.")]
+OnDevice = Annotated[Device, typer.Option(help="What PyTorch or ONNX Runtime computes on.")]
 WithPrecision = Annotated[Precision, typer.Option(help="What PyTorch computes with.")]
 EncoderModule = Annotated[
     list[Path] | None,
@@ -98,9 +119,13 @@ def check(
     weights: Annotated[Path | None, typer.Option(help="Local weights, as for extract.")] = None,
     pooling: WithPooling = None,
     output: OutputName = None,
+    normalize: Normalize = None,
     frame_interval_ms: FrameInterval = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
+    layout: WithLayout = None,
+    frame_side: FrameSide = None,
+    sample_rate: SampleRate = None,
     device: OnDevice = "auto",
     precision: WithPrecision = "float32",
     encoder_module: EncoderModule = None,
@@ -115,9 +140,13 @@ def check(
         weights=weights,
         pooling=pooling,
         output=output,
+        normalize=normalize,
         interval_ms=frame_interval_ms,
         window_s=window_s,
         hop_s=hop_s,
+        layout=layout,
+        frame_side=frame_side,
+        sample_rate=sample_rate,
         device=device,
         precision=precision,
         trust_remote_code=trust_remote_code,
@@ -135,8 +164,8 @@ def check(
 
 
 _SCHEMES = (
-    "keras:MODEL, keras:FILE.keras, saved_model:FOLDER, kaggle:HANDLE, hf:REPOSITORY and hf:FOLDER "
-    "name others; see docs/encoders.md"
+    "keras:MODEL, keras:FILE.keras, saved_model:FOLDER, kaggle:HANDLE, onnx:FILE.onnx, "
+    "onnx:REPOSITORY, hf:REPOSITORY and hf:FOLDER name others; see docs/encoders.md"
 )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from avmit import AvmitError
 from extraction.encoders.base import Encoder
 from extraction.encoders.foreign import explain, no_exit
+from extraction.encoders.onnx.models import onnx_encoder
 from extraction.encoders.settings import Modality, Settings
 from extraction.encoders.tensorflow.keras import keras_encoder
 from extraction.encoders.tensorflow.published import (
@@ -40,6 +41,7 @@ SCHEMES = {
     "keras": keras_encoder,
     "saved_model": saved_model_encoder,
     "kaggle": kaggle_encoder,
+    "onnx": onnx_encoder,
     "hf": transformers_encoder,
 }
 """What comes before the colon of a name, and the function that returns its encoder."""

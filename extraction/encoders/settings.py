@@ -13,12 +13,16 @@ MODALITIES: tuple[Modality, ...] = get_args(Modality)
 Pooling = Literal["cls", "mean", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Layout = Literal["nchw", "nhwc"]
 
-_OF_A_SIDE = ("weights", "pooling", "output")
+_OF_A_SIDE = ("weights", "pooling", "output", "normalize")
 _OPTIONS = {
     "interval_ms": "--frame-interval-ms",
     "window_s": "--window-s",
     "hop_s": "--hop-s",
+    "layout": "--layout",
+    "frame_side": "--frame-side",
+    "sample_rate": "--sample-rate",
     "device": "--device",
     "precision": "--precision",
     "trust_remote_code": "--trust-remote-code",
@@ -31,29 +35,36 @@ class Settings:
     """What is asked of one side's encoder; None leaves it to the encoder.
 
     `weights` is a local file or folder; `pooling` how a model's vectors become a timestep's,
-    `output` the index or name of one of several outputs, `interval_ms` the ms between frames,
-    `window_s` and `hop_s` the seconds of a window and from one to the next, `device` and
-    `precision` what a PyTorch model computes on and with. `trust_remote_code` lets a Hub
-    repository's own Python code run, `allow_pickle` lets weights be loaded that can hold code.
+    `output` the index or name of one of several outputs, `normalize` what is done to pixels or
+    samples, `interval_ms` the ms between frames, `window_s` and `hop_s` the seconds of a window and
+    from one to the next, `layout` where the channels of frames are, `frame_side` the pixels of
+    their sides, `sample_rate` the samples of sound a second, `device` and `precision` what a model
+    computes on and with. `trust_remote_code` lets a Hub repository's own Python code run,
+    `allow_pickle` lets weights be loaded that can hold code.
     """
 
     weights: Path | None = None
     pooling: Pooling | None = None
     output: str | None = None
+    normalize: str | None = None
     interval_ms: float | None = None
     window_s: float | None = None
     hop_s: float | None = None
+    layout: Layout | None = None
+    frame_side: int | None = None
+    sample_rate: int | None = None
     device: Device = "auto"
     precision: Precision = "float32"
     trust_remote_code: bool = False
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("interval_ms", "window_s", "hop_s"):
+        for name in ("interval_ms", "window_s", "hop_s", "frame_side", "sample_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise AvmitError(f"{_OPTIONS[name]} {value:g}: give a number above 0")
-        for name, kind in (("pooling", Pooling), ("device", Device), ("precision", Precision)):
+        kinds = {"pooling": Pooling, "layout": Layout, "device": Device, "precision": Precision}
+        for name, kind in kinds.items():
             value, known = getattr(self, name), get_args(kind)
             if value is not None and value not in known:
                 raise AvmitError(f"'{value}' is no {name}: choose from {', '.join(known)}")

@@ -17,11 +17,15 @@ from extraction.encoders.command import (
     AllowPickle,
     EncoderModule,
     FrameInterval,
+    FrameSide,
     HopS,
+    Normalize,
     OnDevice,
     OutputName,
+    SampleRate,
     TrustRemoteCode,
     WindowS,
+    WithLayout,
     WithPooling,
     WithPrecision,
 )
@@ -57,9 +61,14 @@ def extract(
     visual_pooling: WithPooling = None,
     audio_output: OutputName = None,
     visual_output: OutputName = None,
+    audio_normalize: Normalize = None,
+    visual_normalize: Normalize = None,
     frame_interval_ms: FrameInterval = None,
     window_s: WindowS = None,
     hop_s: HopS = None,
+    layout: WithLayout = None,
+    frame_side: FrameSide = None,
+    sample_rate: SampleRate = None,
     device: OnDevice = "auto",
     precision: WithPrecision = "float32",
     encoder_module: EncoderModule = None,
@@ -84,6 +93,9 @@ def extract(
         interval_ms=frame_interval_ms,
         window_s=window_s,
         hop_s=hop_s,
+        layout=layout,
+        frame_side=frame_side,
+        sample_rate=sample_rate,
         device=device,
         precision=precision,
         trust_remote_code=trust_remote_code,
@@ -91,11 +103,23 @@ def extract(
     )
     heard = EncoderOptions(
         None if audio == "none" else audio,
-        replace(shared, weights=audio_weights, pooling=audio_pooling, output=audio_output),
+        replace(
+            shared,
+            weights=audio_weights,
+            pooling=audio_pooling,
+            output=audio_output,
+            normalize=audio_normalize,
+        ),
     )
     seen = EncoderOptions(
         None if visual == "none" else visual,
-        replace(shared, weights=visual_weights, pooling=visual_pooling, output=visual_output),
+        replace(
+            shared,
+            weights=visual_weights,
+            pooling=visual_pooling,
+            output=visual_output,
+            normalize=visual_normalize,
+        ),
     )
     options = Options(
         config=config,
