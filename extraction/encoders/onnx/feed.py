@@ -190,6 +190,8 @@ def _channels(model: Model, wanted: Input, settings: Settings) -> int:
         axes = [*places["nchw"], *places["nhwc"]]
     sure = [axis for axis in axes if wanted.shape[axis] == _RGB]
     possible = sure or [axis for axis in axes if wanted.shape[axis] is None]
+    if not possible and settings.layout is not None:
+        raise AvmitError(f"{model.name} takes {wanted}, not {settings.layout}: leave --layout away")
     if not possible:
         raise _no_input(model, wanted)
     if len(possible) > 1:

@@ -68,10 +68,10 @@ class OnnxEncoder(Encoder):
         session = open_session(self.model.path, device=self.settings.device, threads=1)
         device = device_of(session)
         wanted = self.settings.output
-        output = choose(session.get_outputs(), wanted, self.name, self.modality)
+        output, declared = choose(session.get_outputs(), wanted, self.name, self.modality)
         rows = Rows(self.name, output, self.modality, self.settings, self.feed.channels_last)
         network = self._network(session, rows, device)
-        probe = self._probe(network)
+        probe = self._probe(network, again=not declared)
         network.weights_sha256, sums = _sums(self.model)
         network.found = {
             **network.found,
@@ -97,9 +97,9 @@ class OnnxEncoder(Encoder):
             batch = _BATCH if device == "cpu" else _GPU_BATCH
         return OnnxNetwork(session, self.feed, rows, batch, workers)
 
-    def _probe(self, network: OnnxNetwork) -> Matrix:
+    def _probe(self, network: OnnxNetwork, again: bool) -> Matrix:
         try:
-            return network.probe()
+            return network.probe(again)
         except AvmitError:
             raise
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own

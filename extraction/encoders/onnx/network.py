@@ -28,9 +28,15 @@ class OnnxNetwork(Network):
         """Return frames or sound of a video, normalized and laid out as the model takes them."""
         return self._feed.items(taken)
 
-    def probe(self) -> Matrix:
-        """Return what it gives for the first item of noise, (k, width)."""
-        first = self.encode(self.prepare(noise(self._feed.form)[: self.batch]))[0]
+    def probe(self, again: bool) -> Matrix:
+        """Return what it gives for the first item of noise, (k, width); `again` tries others too.
+
+        Raises:
+            AvmitError: that is not of one width, or not what embeddings can be.
+        """
+        for seed in range(3 if again else 1):
+            taken = noise(self._feed.form, seed=seed)[: self.batch]
+            first = self.encode(self.prepare(taken))[0]
         return first if first.ndim == 2 else first[None]
 
     def encode(self, inputs: npt.NDArray[Any]) -> list[Matrix]:
@@ -56,7 +62,7 @@ class WholeSound(OnnxNetwork):
         super().__init__(session, feed, rows, 0, 1)
         self._least = 0
 
-    def probe(self) -> Matrix:
+    def probe(self, again: bool) -> Matrix:
         """Return what it gives for noise, (T, width), and find out the timing."""
         assert isinstance(self._feed.form, Sound)
         rate = self._feed.form.rate

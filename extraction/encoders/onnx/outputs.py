@@ -20,8 +20,12 @@ class _Output:
     shape: Shape
 
 
-def choose(outputs: Sequence[Any], wanted: str | None, model: str, modality: Modality) -> str:
-    """Return the name of the output `wanted`, an index or a name, or of the only one.
+def choose(
+    outputs: Sequence[Any], wanted: str | None, model: str, modality: Modality
+) -> tuple[str, bool]:
+    """Return the output `wanted`, an index or a name, or the only one: its name.
+
+    Beside it, whether the model declares its width.
 
     Raises:
         AvmitError: there is no such one, there are several and none is named, or none of numbers.
@@ -34,7 +38,8 @@ def choose(outputs: Sequence[Any], wanted: str | None, model: str, modality: Mod
     if not named:
         listed = ", ".join(f"{one.name} {one.type}" for one in outputs)
         raise AvmitError(f"{model} has no output of floats, but {listed}: export it with one")
-    return pick(named, wanted, model, modality)
+    name = pick(named, wanted, model, modality)
+    return name, bool(named[name].shape) and None not in named[name].shape[1:]
 
 
 class Rows:

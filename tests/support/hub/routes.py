@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -377,7 +378,12 @@ def _change(
 
 
 def _resolve(call: Call) -> Answer:
-    file, commit = call.file, call.commit
+    commit = call.commit
+    if call.names["path"] not in commit.files:
+        # With the commit, so that clients remember that it has no such file.
+        missing = Answer.error(404, "Entry not found", "EntryNotFound")
+        return replace(missing, headers=missing.headers | {"X-Repo-Commit": commit.oid})
+    file = call.file
     headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
     if file.sha256 is None:
         return _content(call, file, {**headers, "ETag": f'"{file.oid}"'})
@@ -385,6 +391,11 @@ def _resolve(call: Call) -> Answer:
     headers["X-Linked-ETag"] = headers["ETag"] = f'"{file.sha256}"'
     link = f"{call.hub.storage}/{file.sha256}?signature={call.hub.secret}"
     return Answer(302, {**headers, "Location": link}, f"Found. Redirecting to {link}".encode())
+
+
+def _resolve_of_model(call: Call) -> Answer:
+    call.names["kind"] = "model"
+    return _resolve(call)
 
 
 def _content(call: Call, file: File, headers: dict[str, str]) -> Answer:
@@ -430,4 +441,5 @@ _ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("POST", r"/datasets/(?P<id>[^/]+/[^/]+)\.git/info/lfs/verify", _lfs_verify),
     ("GET HEAD PUT", r"/storage/(?P<sha256>[0-9a-f]{64})", _storage),
     ("GET HEAD", rf"/datasets/(?P<id>[^/]+/[^/]+)/resolve/{_REVISION}/(?P<path>.+)", _resolve),
+    ("GET HEAD", rf"/(?P<id>[^/]+/[^/]+)/resolve/{_REVISION}/(?P<path>.+)", _resolve_of_model),
 ]
