@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import printable
 from extraction.encoders.settings import Modality, option
 
 BATCH = 32
@@ -85,7 +86,7 @@ def pick(outputs: Mapping[str, Any], wanted: str | None, what: str, modality: Mo
         return names[int(wanted)]
     if wanted is None and len(names) == 1:
         return names[0]
-    listed = ", ".join(f"{name} {_shape(output)}" for name, output in outputs.items())
+    listed = printable(", ".join(f"{name} {_shape(output)}" for name, output in outputs.items()))
     how = f"no output '{wanted}'" if wanted is not None else f"{len(names)} outputs"
     raise AvmitError(
         f"{what} has {how}; there are {listed}: pick one with {option(modality, 'output')}"

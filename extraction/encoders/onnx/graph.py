@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from avmit import AvmitError
+from conversion.wording import printable
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "avmit_onnx"
@@ -85,7 +86,7 @@ class Input:
         sizes = "of any shape"
         if self.shape is not None:
             sizes = f"({', '.join('?' if size is None else str(size) for size in self.shape)})"
-        return f"{self.name} {self.dtype or 'no tensor'} {sizes}"
+        return f"{printable(self.name)} {self.dtype or 'no tensor'} {sizes}"
 
 
 @dataclass(frozen=True)
@@ -102,30 +103,32 @@ def read_graph(path: Path) -> Graph:
     Raises:
         AvmitError: it is missing, damaged or no ONNX file, or has weights outside its folder.
     """
-    model = _model_class()()
     try:
-        model.ParseFromString(path.read_bytes())
-    except (message.DecodeError, ValueError):
-        raise AvmitError(_damaged(path)) from None
+        found = _parsed(path.read_bytes())
+    except (message.DecodeError, ValueError):  # a ValueError where a name is no UTF-8
+        found = None
     except OSError as error:
         raise AvmitError(f"{path} cannot be read ({error.strerror}): name an ONNX file") from error
+    if found is None:
+        raise AvmitError(f"{path} is damaged or no ONNX file: fetch or export it again")
+    for name in found.external:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise AvmitError(
+                f"{path} has weights in '{printable(name)}', outside its folder: save the model "
+                "again, with its external data beside it"
+            )
+    return found
+
+
+def _parsed(content: bytes) -> Graph | None:
+    model = _model_class()()
+    model.ParseFromString(content)
     if not model.HasField("graph"):
-        raise AvmitError(_damaged(path))
+        return None
     own = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(_input(value) for value in model.graph.input if value.name not in own)
     tensors = [*_of_graph(model.graph), *(t for f in model.functions for t in _of_nodes(f.node))]
-    external = sorted({name for tensor in tensors for name in _locations(tensor)})
-    for name in external:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise AvmitError(
-                f"{path} has weights in '{name}', outside its folder: save the model again, with "
-                "its external data beside it"
-            )
-    return Graph(inputs, tuple(external))
-
-
-def _damaged(path: Path) -> str:
-    return f"{path} is damaged or no ONNX file: fetch or export it again"
+    return Graph(inputs, tuple(sorted({name for one in tensors for name in _locations(one)})))
 
 
 def _input(value: Any) -> Input:

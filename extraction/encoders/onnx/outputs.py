@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
+from conversion.wording import printable
 from extraction.encoders.arrays import pick
 from extraction.encoders.onnx.graph import Shape
 from extraction.encoders.settings import Modality, Settings, option
@@ -36,7 +37,7 @@ def choose(
         if one.type in _NUMBERS
     }
     if not named:
-        listed = ", ".join(f"{one.name} {one.type}" for one in outputs)
+        listed = printable(", ".join(f"{one.name} {one.type}" for one in outputs)) or "none at all"
         raise AvmitError(f"{model} has no output of floats, but {listed}: export it with one")
     name = pick(named, wanted, model, modality)
     return name, bool(named[name].shape) and None not in named[name].shape[1:]
@@ -55,7 +56,7 @@ class Rows:
     ):
         self.name = name
         self.pooling: str | None = None
-        self._what = f"output {name} of {model}"
+        self._what = f"output {printable(name)} of {model}"
         self._modality = modality
         self._asked = settings.pooling
         self._channels_last = channels_last

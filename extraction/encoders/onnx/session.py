@@ -4,11 +4,12 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.wording import first_line, printable
+from conversion.wording import printable
 from extraction.encoders.settings import Device
 from extraction.extras import require
 
@@ -20,7 +21,12 @@ PROVIDERS = {
 }
 _FATAL = 4
 """ONNX Runtime's severity of what ends the process; what is less comes as an exception, too."""
-_WHERE = re.compile(r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(Load model from .*? failed:\s*)?")
+_WHERE = re.compile(
+    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(Load model from .*? failed:\s*)?"
+    r"(\S+\.(cc|h):\d+ ([^()]*\([^()]*\) )?)?"
+)
+"""What ONNX Runtime says first: a code, the file, and a place in its own source."""
+_LONGEST = 300
 _OPSET = re.compile(r"Opset (\d+) is under development.* for domain \S+ is till opset (\d+)", re.S)
 _IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 
@@ -106,8 +112,9 @@ def _explained(path: Path, error: Exception, version: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the line of an ONNX Runtime error that says what is wrong."""
-    return printable(_WHERE.sub("", first_line(error), count=1))
+    """Return what an ONNX Runtime error says is wrong, on one line."""
+    said = _WHERE.sub("", str(error), count=1) or type(error).__name__
+    return textwrap.shorten(printable(" ".join(said.split())), _LONGEST, placeholder=" ...")
 
 
 def _no_device(ort: Any, device: str) -> AvmitError:
