@@ -46,9 +46,9 @@ def choose(
 class Rows:
     """Takes embeddings out of the output `name`, by `settings.pooling` where there are several.
 
-    Vectors (batch, k, width) and maps (batch, width, height, width), or with `channels_last`
-    (batch, height, width, width), become one embedding of each item: their mean by default, `cls`
-    the first vector; or with `none` all of them. `pooling` is what was done, None for nothing.
+    Vectors (batch, k, width) and maps (batch, channels, height, width), or with `channels_last`
+    (batch, height, width, channels), become one embedding of each item: their mean by default,
+    `cls` the first vector; or with `none` all of them. `pooling` is what was done, if anything.
     """
 
     def __init__(

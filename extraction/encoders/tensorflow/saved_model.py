@@ -14,7 +14,6 @@ from extraction.encoders.arrays import BATCH, Matrix, by_name, in_batches, pick
 from extraction.encoders.base import Encoder, Network, weights_digest
 from extraction.encoders.settings import Modality, Settings, frames_form, option
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
-from extraction.encoders.timing import timing_of
 from extraction.extras import require
 from extraction.media.forms import Form, Frames, Sound
 from extraction.media.frames import FRAME_SIDE
@@ -173,11 +172,34 @@ class _SoundModel(Network):
         self._form = encoder.input
         self.weights_sha256 = weights_digest(encoder.folder)
         probe = self._call.first(noise(self._form))
-        self.found = {"width": probe.shape[1], **timing_of(self._steps, self._form.rate)}
+        self.found = {"width": probe.shape[1], **self._timing()}
 
     def encode(self, inputs: npt.NDArray[Any]) -> Matrix:
         """Return the embeddings of one waveform."""
         return self._call(inputs)
+
+    def _timing(self) -> dict[str, float | None]:
+        """Find out after how many samples another embedding begins."""
+        rate = self._form.rate
+        longest = 2 * rate
+        while self._steps(longest) < 4:
+            if longest >= 64 * rate:
+                return {"window_ms": None, "step_ms": None}
+            longest *= 2
+        second, third, fourth = (self._least(count, longest) for count in (2, 3, 4))
+        step = 1000 * (fourth - third) / rate
+        return {"window_ms": 1000 * second / rate - step, "step_ms": step}
+
+    def _least(self, count: int, longest: int) -> int:
+        """Return the least number of samples that gives `count` embeddings."""
+        short, long = 0, longest
+        while long - short > 1:
+            middle = (short + long) // 2
+            if self._steps(middle) >= count:
+                long = middle
+            else:
+                short = middle
+        return long
 
     def _steps(self, samples: int) -> int:
         try:

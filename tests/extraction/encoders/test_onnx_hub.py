@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import huggingface_hub.constants
 import numpy as np
 import pytest
@@ -52,6 +53,8 @@ def problem(rest: str) -> str:
 
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    # Before 1.0, a session that was opened online stays so.
+    getattr(huggingface_hub, "configure_http_backend", lambda: None)()
 
 
 def test_where_models_are_put(
