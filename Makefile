@@ -72,5 +72,5 @@ clean:
 	$(PYTHON) -m venv --clear .venv-lowest-extras
 	$(LOWEST_EXTRAS)/pip install $(PIP) -c constraints-dev.txt --no-deps uv torch
 	$(LOWEST_EXTRAS)/uv pip install --python $(LOWEST_EXTRAS)/python $(LOWEST_OF) \
-		-e '.[extraction,transformers,test]' 'resampy>=0.4.3'
+		-e '.[extraction,onnx,transformers,test]' 'resampy>=0.4.3' 'onnx>=1.16'
 	touch $@
