@@ -722,7 +722,15 @@ def _is_compressed(file: str) -> bool:
 def __getattr__(name: str) -> Any:
     if name not in _ELSEWHERE:
         raise AttributeError(f"module 'avmit' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    try:
+        value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "experiments":
+            raise
+        raise AvmitError(
+            f"avmit.{name} is in avmit's package 'experiments', which is not there, or hidden by "
+            "another of that name: install avmit again, in a fresh environment"
+        ) from None
     globals()[name] = value
     return value
 

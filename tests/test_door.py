@@ -116,3 +116,17 @@ def test_another_package_installed_into_ours(tmp_path: Path, name: str) -> None:
     assert ran.stderr == (
         f"avmit: its package '{name}', in {init.parent}, is not whole: install avmit again\n"
     )
+
+
+def test_names_whose_package_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "__init__.py").touch()
+    code = (
+        "import avmit\ntry:\n    avmit.batches\nexcept avmit.AvmitError as error:\n    print(error)"
+    )
+    ran = call("-c", code, cwd=tmp_path, path=[tmp_path, CHECKOUT])
+    assert (ran.stdout, ran.stderr) == (
+        "avmit.batches is in avmit's package 'experiments', which is not there, or hidden by "
+        "another of that name: install avmit again, in a fresh environment\n",
+        "",
+    )
