@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import printable
-from experiments.feeding.batches.formats import ALIGNMENT, Formatter
+from experiments.feeding.batches.formats import Formatter
+from experiments.feeding.batches.memory import aligned
 from experiments.feeding.batches.options import BatchOptions, Layout, OnLong
 from experiments.feeding.rows import Taken
 from experiments.feeding.rows.columns import Matrix, Numbers
@@ -17,14 +18,6 @@ from experiments.feeding.rows.columns import Matrix, Numbers
 Mask = npt.NDArray[np.bool_]
 New = Callable[[tuple[int, ...]], Matrix]
 """Makes an array of this shape to be filled."""
-
-
-def aligned(shape: tuple[int, ...]) -> Matrix:
-    """Return an uninitialized float32 array that starts at a multiple of 64 bytes."""
-    size = 4 * int(np.prod(shape))
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def padded(

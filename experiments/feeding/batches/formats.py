@@ -1,16 +1,15 @@
 """Batches as the tensors of a framework, without another copy where the framework permits it."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
 from experiments.extras import require
+from experiments.feeding.batches.memory import as_aligned
 from experiments.feeding.batches.options import Format
 from experiments.feeding.rows.columns import Matrix, Numbers
-
-ALIGNMENT = 64
-"""Bytes: TensorFlow and JAX take an array that starts at a multiple of it without a copy."""
 
 
 class Formatter(ABC):
@@ -59,12 +58,17 @@ class TorchFormatter(Formatter):
 class _TensorFlow(Formatter):
     def __init__(self) -> None:
         self._tf = require("tensorflow", 'format="tensorflow"')
+        self._taken = "iuf"
+        """The kinds of arrays that are taken without a copy: of booleans not all releases do."""
+        with contextlib.suppress(Exception):
+            self._tf.experimental.dlpack.from_dlpack(as_aligned(np.ones(1, bool)).__dlpack__())
+            self._taken = "iufb"
 
     def tensor(self, array: Any) -> Any:
-        # Without a copy, where TensorFlow does not abort: its operations want them aligned.
-        if array.dtype.kind in "iuf" and array.ctypes.data % ALIGNMENT == 0:
-            return self._tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-        return self._tf.convert_to_tensor(array)
+        if array.dtype.kind not in self._taken:
+            return self._tf.convert_to_tensor(array)
+        # TensorFlow's operations abort on arrays that are not aligned.
+        return self._tf.experimental.dlpack.from_dlpack(as_aligned(array).__dlpack__())
 
     def jagged(self, name: str, values: Matrix, offsets: Numbers) -> dict[str, Any]:
         ragged = self._tf.RaggedTensor.from_row_splits(

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.feeding.batches.collate import New, aligned, entries, put_together
+from experiments.feeding.batches.collate import New, entries, put_together
 from experiments.feeding.batches.formats import Formatter
+from experiments.feeding.batches.memory import aligned
 from experiments.feeding.batches.options import BatchOptions
 from experiments.feeding.batches.order import batch_bounds, batch_count, permutation
 from experiments.feeding.rows import Rows

@@ -7,6 +7,7 @@ from typing import Any
 
 from avmit import AvmitError
 from experiments.feeding.batches.options import whole_number
+from experiments.feeding.batches.order import LARGEST
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Epochs(ABC):
             yield batch
             del batch  # while the next one is waited for
         if mine == self._iteration:
-            self._at = Position(at.seed, at.epoch + 1)
+            self._at = Position(at.seed, _after(at.epoch))
 
     def _next(self) -> Position:
         """Return where the next iteration begins."""
@@ -71,7 +72,7 @@ class Epochs(ABC):
             return at
         # Who counts batches, as `model.fit` does, never asks for the one after the last.
         done = at.position > 0 and at.position == self._most(at)
-        return Position(at.seed, at.epoch + done)
+        return Position(at.seed, _after(at.epoch) if done else at.epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be of this epoch.
@@ -109,3 +110,7 @@ class Epochs(ABC):
     def _go_to(self, at: Position) -> None:
         self._at, self._resumed = at, False
         self._iteration += 1
+
+
+def _after(epoch: int) -> int:
+    return epoch + 1 if epoch < LARGEST else 0

@@ -286,3 +286,9 @@ def test_a_run_that_is_killed_goes_on(
         taken += trained(tmp_path / "state", rank, ahead, layout, kill_after=count)
     taken += trained(tmp_path / "state", rank, ahead, layout)
     assert taken == whole
+
+
+def test_after_the_last_epoch_that_can_be_numbered_comes_the_first() -> None:
+    batches = batches_of(epoch=2**64 - 1)
+    list(batches)
+    assert batches.state_dict()["epoch"] == 0
