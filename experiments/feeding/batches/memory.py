@@ -1,5 +1,7 @@
 """Arrays that start where frameworks take them without a copy."""
 
+import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -24,3 +26,37 @@ def as_aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     copy = aligned(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+class Recycled:
+    """Makes float32 arrays of memory that earlier ones left, once nobody holds them any longer.
+
+    New memory costs more than filling it, where a framework frees it in a thread of its own: the
+    system takes its pages back, and clears them again.
+    """
+
+    _GRAIN = 2**16
+    """Sizes are rounded up to it, so that batches of somewhat other lengths share memory."""
+    _KEPT = 4
+    """Pieces of a size that are kept for later: as many as batches are on their way."""
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[Any]] = {}
+        self._lock = threading.RLock()  # the collector may call back while it is held
+
+    def __call__(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """Return an uninitialized array of this shape that starts at a multiple of 64 bytes."""
+        count = int(np.prod(shape))
+        size = -(-4 * count // self._GRAIN) * self._GRAIN
+        with self._lock:
+            free = self._free.setdefault(size, [])
+            memory: Any = free.pop() if free else aligned((size,), np.uint8)
+        # A view of a memory view, which all views of it keep alive, as they do no view of an array.
+        array = np.frombuffer(memoryview(memory), np.float32, count)
+        weakref.finalize(array, self._take_back, size, memory).atexit = False
+        return array.reshape(shape)
+
+    def _take_back(self, size: int, memory: Any) -> None:
+        with self._lock:
+            if len(self._free[size]) < self._KEPT:
+                self._free[size].append(memory)

@@ -18,6 +18,12 @@ class Choice:
         self._inputs = inputs
         self._targets = targets
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all of them, each once."""
+        both = [*_every(self._inputs), *_every(self._targets or ())]
+        return list(dict.fromkeys(both))
+
     def check(self, there: Sequence[str]) -> None:
         """Refuse names that are not in a batch.
 
@@ -27,7 +33,7 @@ class Choice:
         for what, names in (("inputs", self._inputs), ("targets", self._targets)):
             if names is None:
                 continue
-            every = [names] if isinstance(names, str) else list(names)
+            every = _every(names)
             unknown = [name for name in every if name not in there]
             if unknown or not every:
                 raise AvmitError(
@@ -43,3 +49,7 @@ class Choice:
 
 def _taken(batch: Mapping[str, Any], names: Names) -> Any:
     return batch[names] if isinstance(names, str) else {name: batch[name] for name in names}
+
+
+def _every(names: Names) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)

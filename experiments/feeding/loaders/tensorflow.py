@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from experiments.extras import require
-from experiments.feeding.batches.iterable import AHEAD, Batches
+from experiments.feeding.batches.formats import formatter
+from experiments.feeding.batches.iterable import AHEAD
 from experiments.feeding.batches.maker import BatchMaker
+from experiments.feeding.batches.memory import Recycled
 from experiments.feeding.batches.options import BatchOptions, Layout, OnLong
 from experiments.feeding.loaders.choice import Choice, Names
 from experiments.feeding.rows import rows
@@ -60,20 +62,80 @@ def tf_dataset(
         drop_last=drop_last,
         rank=rank,
         world_size=world_size,
-        format="numpy" if layout == "padded" else "tensorflow",
         on_long=on_long,
     )
     choice = Choice(inputs, targets)
     maker = BatchMaker(rows(source, audio, visual, columns), options)
     specs = _specs(maker)
     choice.check(list(specs))
-    batches = Batches(maker, ahead=0)  # tf.data makes the next ones in a thread of its own
+    made = _Batches(maker, specs, choice).dataset()
+    return made.apply(tf.data.experimental.assert_cardinality(len(maker))).prefetch(AHEAD)
 
-    def generate() -> Iterator[Any]:
-        return map(choice.of, batches)
 
-    made = tf.data.Dataset.from_generator(generate, output_signature=choice.of(specs))
-    return made.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(AHEAD)
+class _Batches:
+    """Makes batches by (epoch, position), of which TensorFlow gets what was chosen.
+
+    An iteration is of the next epoch once the last batch of the one before was made.
+    """
+
+    def __init__(self, maker: BatchMaker, specs: dict[str, Any], choice: Choice):
+        self._maker = maker
+        self._specs = {name: specs[name] for name in choice.names}
+        self._choice = choice
+        self._formatter = formatter("numpy")
+        self._new = Recycled()
+        self._epoch = maker.options.epoch
+
+    def dataset(self) -> Any:
+        """Return the dataset."""
+        count = len(self._maker)
+
+        def epoch() -> Iterator[int]:
+            yield self._epoch
+
+        def positions(epoch: Any) -> Any:
+            return tf.data.Dataset.range(count).map(lambda position: (epoch, position))
+
+        one = tf.data.Dataset.from_generator(epoch, output_signature=tf.TensorSpec([], tf.int64))
+        return one.flat_map(positions).map(self._batch)
+
+    def _batch(self, epoch: Any, position: Any) -> Any:
+        kinds = [kind for _, _, kind in self._parts()]
+        tensors = tf.numpy_function(self._make, [epoch, position], kinds)
+        came = {}
+        for (name, shape, _), tensor in zip(self._parts(), tensors, strict=True):
+            tensor.set_shape(shape)
+            came[name] = tensor
+        batch = {
+            name: tf.RaggedTensor.from_row_splits(
+                came[f"{name}_values"], came[f"{name}_offsets"], validate=False
+            )
+            if isinstance(spec, tf.RaggedTensorSpec)
+            else came[name]
+            for name, spec in self._specs.items()
+        }
+        return self._choice.of(batch)
+
+    def _parts(self) -> Iterator[tuple[str, list[int | None], Any]]:
+        """Yield name, shape and type of each tensor that is handed over."""
+        for name, spec in self._specs.items():
+            if isinstance(spec, tf.RaggedTensorSpec):
+                yield f"{name}_values", [None, spec.shape[-1]], spec.dtype
+                yield f"{name}_offsets", [None], tf.int64
+            else:
+                yield name, spec.shape, spec.dtype
+
+    def _make(self, epoch: Any, position: Any) -> list[Any]:
+        seed = self._maker.options.seed
+        batch = self._maker.make(seed, int(epoch), int(position), self._formatter, self._new)
+        if position == len(self._maker) - 1:
+            self._epoch = int(epoch) + 1
+        return [
+            np.array([str(v).encode() for v in batch[name]], object)
+            if kind == tf.string
+            else batch[name]
+            for name, _, kind in self._parts()
+        ]
 
 
 def _specs(maker: BatchMaker) -> dict[str, Any]:
