@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -187,3 +188,33 @@ def run_apart(
         text=True,
         cwd=Path(avmit.__file__).parent,
     )
+
+
+def trained(script: str, *arguments: object, kill_after: int | None = None) -> list[str]:
+    """Run a script that prints a line a batch and `done` when its state is kept; return the lines.
+
+    After `done` it reads a line before it goes on. Or else, after so many batches, it is killed.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(avmit.__file__).parent,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    taken: list[str] = []
+    with process.stdin as go_on, process.stdout as lines:
+        for line in lines:
+            if line != "done\n":
+                taken.append(line)
+            elif len(taken) == kill_after:
+                process.send_signal(signal.SIGKILL)
+                break
+            else:
+                go_on.write("\n")
+                go_on.flush()
+    assert process.wait() == (0 if kill_after is None else -signal.SIGKILL)
+    return taken

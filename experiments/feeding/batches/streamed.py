@@ -10,6 +10,7 @@ import pyarrow as pa
 from datasets.distributed import split_dataset_by_node
 
 from avmit import AvmitError
+from conversion.wording import first_line, printable
 from experiments.feeding.batches.ahead import made_ahead
 from experiments.feeding.batches.collate import entries, put_together
 from experiments.feeding.batches.formats import formatter
@@ -47,7 +48,7 @@ class StreamBatches(Epochs):
             entries(*_choose(stream.features.arrow_schema, asked), options.layout)
         if options.world_size > 1:
             stream = split_dataset_by_node(stream, options.rank, options.world_size)
-        self._stream = stream.with_format("arrow")
+        self._stream = stream.with_format(None)
         self._asked = asked
         self._options = options
         self._ahead = ahead
@@ -61,9 +62,8 @@ class StreamBatches(Epochs):
 
     def _from(self, at: Position) -> Iterator[dict[str, Any]]:
         size = self._options.batch_size
-        self._stream.set_epoch(at.epoch)
-        tables = self._stream.iter(size, drop_last_batch=self._options.drop_last)
-        came = islice(zip(tables, count(0, size), strict=False), at.position, None)
+        tables = islice(self._tables(at.epoch), at.position, None)
+        came = zip(tables, count(at.position * size, size), strict=False)
 
         def make(_: None) -> dict[str, Any] | None:
             table, start = next(came, (None, 0))  # reading too is what the thread is for
@@ -74,10 +74,22 @@ class StreamBatches(Epochs):
                 return
             yield batch
 
+    def _tables(self, epoch: int) -> Iterator[pa.Table]:
+        """Yield the rows of each batch of an epoch."""
+        stream, features = self._stream.with_format("arrow"), self._stream.features
+        if features is not None and not _has_tables(self._stream):
+            stream = self._stream
+        stream.set_epoch(epoch)
+        batches = stream.iter(self._options.batch_size, drop_last_batch=self._options.drop_last)
+        if stream is not self._stream:
+            yield from batches
+            return
+        schema = features.arrow_schema
+        wanted = [name for names in _choose(schema, self._asked) for name in names]
+        for batch in batches:
+            yield pa.table({name: _typed(batch[name], schema.field(name)) for name in wanted})
+
     def _make(self, table: pa.Table, start: int) -> dict[str, Any]:
-        if self._stream.features is not None:
-            # What went through lists of Python's, as by map, comes without its types.
-            table = datasets.table.table_cast(table, self._stream.features.arrow_schema)
         wide, others = _choose(table.schema, self._asked)
         all_rows = np.arange(table.num_rows)
         embeddings = [EmbeddingColumn(name, table.column(name)) for name in wide]
@@ -97,6 +109,24 @@ class StreamBatches(Epochs):
     def __repr__(self) -> str:
         options = self._options
         return f"StreamBatches(of {options.batch_size}, {options.format})"
+
+
+def _has_tables(stream: datasets.IterableDataset) -> bool:
+    """Tell whether a stream has its rows in tables; after map or filter, it has lists of Python's.
+
+    Of those `datasets` would make tables of whatever types a row seems to have.
+    """
+    return stream._prepare_ex_iterable_for_iteration().iter_arrow is not None  # nothing public is
+
+
+def _typed(values: list[Any], field: pa.Field) -> pa.Array:
+    try:
+        return pa.array(values, field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise AvmitError(
+            f"'{printable(field.name)}' is not {printable(str(field.type))} in all rows of the "
+            f"stream, as its features say: {printable(first_line(error))}"
+        ) from error
 
 
 def _choose(

@@ -1,10 +1,6 @@
 """Where an epoch is, and how one goes on there."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.feeding import SOME, in_memory, videos
+from support.feeding import SOME, in_memory, trained, videos
 
 import avmit
 
@@ -236,40 +232,10 @@ while batches.state_dict()["epoch"] < 2:
     for batch in batches:
         said = {n: v if isinstance(v, list) else v.tobytes().hex() for n, v in batch.items()}
         print(json.dumps(said), flush=True)
-        part = state.with_suffix(".part")
-        part.write_text(json.dumps(batches.state_dict()))
-        part.rename(state)
+        state.write_text(json.dumps(batches.state_dict()))
         print("done", flush=True)
-        sys.stdin.readline()  # waits for its end, or to be told to go on
+        input()
 """
-
-
-def trained(state: Path, *options: object, kill_after: int | None = None) -> list[str]:
-    """Train in a process of its own, kill it after some batches, and return what it took."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(state), *map(str, options)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(avmit.__file__).parent,
-        env={**os.environ, "PYTHONPATH": "tests"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    taken: list[str] = []
-    with process.stdout as lines, process.stdin as told:
-        for line in lines:
-            if line != "done\n":
-                taken.append(line)
-            elif len(taken) == kill_after:
-                process.send_signal(signal.SIGKILL)
-                break
-            else:
-                told.write("\n")
-                told.flush()
-    code = process.wait()
-    assert code == (0 if kill_after is None else -signal.SIGKILL)
-    return taken
 
 
 @pytest.mark.parametrize(
@@ -279,12 +245,12 @@ def test_a_run_that_is_killed_goes_on(
     tmp_path: Path, rank: int, ahead: int, layout: str, kills: list[int]
 ) -> None:
     """Also in the middle of the second epoch; bit for bit what an undisturbed run takes."""
-    whole = trained(tmp_path / "whole", rank, ahead, layout)
+    whole = trained(TRAIN, tmp_path / "whole", rank, ahead, layout)
     assert len(whole) == 8
     taken: list[str] = []
     for count in kills:
-        taken += trained(tmp_path / "state", rank, ahead, layout, kill_after=count)
-    taken += trained(tmp_path / "state", rank, ahead, layout)
+        taken += trained(TRAIN, tmp_path / "state", rank, ahead, layout, kill_after=count)
+    taken += trained(TRAIN, tmp_path / "state", rank, ahead, layout)
     assert taken == whole
 
 
