@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from avmit import AvmitError
-
 Task = TypeVar("Task")
 Made = TypeVar("Made")
 
@@ -32,13 +30,3 @@ def made_ahead(make: Callable[[Task], Made], tasks: Iterable[Task], ahead: int) 
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def check_ahead(ahead: object) -> None:
-    """Refuse what is not a number of batches.
-
-    Raises:
-        AvmitError: it is not.
-    """
-    if isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 0:
-        raise AvmitError(f"ahead={ahead!r} is not a number of batches, from 0 on")

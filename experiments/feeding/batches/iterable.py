@@ -1,14 +1,20 @@
 """Batches of a dataset's rows as an iterable: `avmit.batches`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import datasets
 
-from experiments.feeding.batches.ahead import check_ahead, made_ahead
+from experiments.feeding.batches.ahead import made_ahead
 from experiments.feeding.batches.formats import formatter
 from experiments.feeding.batches.maker import BatchMaker
-from experiments.feeding.batches.options import BatchOptions, Format, Layout, OnLong
+from experiments.feeding.batches.options import (
+    BatchOptions,
+    Format,
+    Layout,
+    OnLong,
+    whole_number,
+)
 from experiments.feeding.batches.position import Epochs, Position
 from experiments.feeding.batches.streamed import StreamBatches
 from experiments.feeding.rows import rows
@@ -48,7 +54,7 @@ class Batches(Epochs):
     def _most(self, at: Position) -> int:
         return len(self)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
         return self._through(self._from)
 
     def _from(self, at: Position) -> Iterator[dict[str, Any]]:
@@ -115,7 +121,7 @@ def batches(
         AvmitError: an option is out of its range, or a column is not there. While iterating: a row
             is too long, or a file was replaced.
     """
-    check_ahead(ahead)
+    ahead = whole_number("ahead", ahead, 0)
     options = BatchOptions(
         batch_size=batch_size,
         timesteps=timesteps,

@@ -1,7 +1,7 @@
 """Going through epochs, and where one is in them: all that a run must keep to go on."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,12 +44,12 @@ class Epochs(ABC):
         """Return how many batches the epoch of `at` has, None where that is not known."""
 
     @abstractmethod
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
         """Go through an epoch."""
 
     def _through(
         self, batches: Callable[[Position], Iterable[dict[str, Any]]]
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield the batches from a position on, and keep count of them."""
         at = self._next()
         self._at, self._resumed = at, False

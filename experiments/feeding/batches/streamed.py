@@ -1,6 +1,6 @@
 """Batches of a stream of `datasets`, whose rows come one record batch after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import count, islice, repeat
 from typing import Any
 
@@ -57,7 +57,7 @@ class StreamBatches(Epochs):
     def _most(self, at: Position) -> None:
         return None
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
         return self._through(self._from)
 
     def _from(self, at: Position) -> Iterator[dict[str, Any]]:
