@@ -1,6 +1,6 @@
 """Batches of a stream's rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ class StreamedBatches(Epochs):
             return units.fewest_rows(at.seed, at.epoch) // size
         return -(-int(units.bounds(at.seed, at.epoch)[-1]) // size)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
         return self._through(self.coming)
 
     def coming(self, at: Position) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Rows and batches read by ranges, in order or shuffled: `avmit.stream`."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from datasets.distributed import split_dataset_by_node
 import avmit
 from avmit import AvmitError
 from experiments.feeding.batches import BatchOptions
-from experiments.feeding.batches.ahead import check_ahead
 from experiments.feeding.batches.iterable import AHEAD as BATCHES_AHEAD
 from experiments.feeding.batches.options import Format, Layout, OnLong, whole_number
 from experiments.feeding.batches.position import Epochs, Position
@@ -66,7 +65,7 @@ class Stream(Epochs):
     def _most(self, at: Position) -> int:
         return int(self.units.bounds(at.seed, at.epoch)[-1])
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Generator[dict[str, Any], None, None]:
         return self._through(self._from)
 
     def _from(self, at: Position) -> Iterator[dict[str, Any]]:
@@ -188,8 +187,7 @@ def stream(
             range, or what is there makes no sense. While iterating: it cannot be read, or other
             bytes came than the index says.
     """
-    check_ahead(ahead)
-    window, ahead = whole_number("window", window, 1), max(1, ahead)
+    window, ahead = whole_number("window", window, 1), whole_number("ahead", ahead, 1)
     ordered = BatchOptions(
         shuffle=shuffle, seed=seed, epoch=epoch, rank=rank, world_size=world_size
     )
