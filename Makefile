@@ -5,12 +5,14 @@ BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 LOWEST_EXTRAS := .venv-lowest-extras/bin
 # What depends on the core's dependencies the most; `make lowest` tries the rest too.
-LOWEST_TESTS := tests/load tests/conversion/convert tests/conversion/card/test_card.py \
+LOWEST_TESTS := tests/load tests/experiments tests/conversion/convert \
+	tests/conversion/card/test_card.py \
 	$(wildcard tests/conversion/hub/test_push*.py) tests/conversion/package/test_links.py \
 	tests/test_commands.py tests/test_hub_server.py
 # What needs TensorFlow, PyTorch or a decoder; and what needs all of .venv.
 EXTRAS_TESTS := tests/extraction tests/test_reference.py \
-	$(wildcard tests/conversion/*/test_*tensorflow*.py)
+	$(wildcard tests/conversion/*/test_*tensorflow*.py) \
+	$(wildcard tests/experiments/*/*/test_*tensorflow*.py tests/experiments/*/*/test_*keras*.py)
 NEWEST_TESTS := tests/test_wheel.py tests/test_house.py
 PIP := --disable-pip-version-check --quiet
 LOWEST_OF := --quiet --resolution lowest-direct --only-binary :all: --no-binary avmit -c constraints-dev.txt

@@ -12,6 +12,9 @@ from experiments.feeding.rows import rows
 
 keras: Any = require("keras", "avmit.keras_dataset")
 
+_ALWAYS_BEGUN = not hasattr(keras.utils.PyDataset, "on_epoch_begin")
+"""Keras 3.5 is the first to say when an epoch begins."""
+
 
 class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches by their number within an epoch; made by `avmit.keras_dataset`."""
@@ -21,7 +24,7 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._maker = maker
         self._choice = choice
         self._formatter = formatter("numpy")
-        self._begun = False
+        self._begun = _ALWAYS_BEGUN
         self._made: set[int] = set()
         self.epoch = maker.options.epoch
         """The epoch that is gone through, or comes next."""
@@ -55,7 +58,7 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
         if self._begun and (apart or len(self._made) == len(self)):
             self.epoch += 1
             self._made.clear()
-        self._begun = False
+        self._begun = _ALWAYS_BEGUN
 
     def __repr__(self) -> str:
         options = self._maker.options

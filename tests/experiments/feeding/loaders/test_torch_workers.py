@@ -74,10 +74,11 @@ def main():
         state = loader.state_dict()
         found[f"{workers} {layout}"] = told(first) + told(coming), state, loader.state_dict()
 
-    loader = loader_of(1, persistent_workers=True)
-    epochs = [told(loader), told(loader)]
-    loader.load_state_dict({"seed": 6, "epoch": 1, "position": 4})
-    found["persistent"] = [*epochs, told(loader)]
+    if method == "fork":  # spawned ones take seconds to start
+        loader = loader_of(2, persistent_workers=True)
+        epochs = [told(loader), told(loader)]
+        loader.load_state_dict({"seed": 6, "epoch": 1, "position": 4})
+        found["persistent"] = [*epochs, told(loader)]
 
     try:
         list(loader_of(1, timesteps=4))
@@ -127,10 +128,11 @@ def test_workers_give_what_no_workers_give(
                     assert batch[f"{name}_lengths"] == [len(row[name]) for row in group]
                 else:
                     assert batch[name] == [row[name].tolist() for row in group]
-    first, second, rest = found["persistent"]
-    assert [batch["filename"] for batch in first] == order
-    assert [batch["filename"] for batch in second] == videos(loader_of(package, epoch=1))
-    assert rest == second[4:]
+    if method == "fork":
+        first, second, rest = found["persistent"]
+        assert [batch["filename"] for batch in first] == order
+        assert [batch["filename"] for batch in second] == videos(loader_of(package, epoch=1))
+        assert rest == second[4:]
     assert found["too long"].startswith("visual of row ")
     assert found["too long"].endswith(
         ' has 5 timesteps, more than timesteps=4: raise that, or pass on_long="truncate"'
