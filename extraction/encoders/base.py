@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,15 @@ from extraction.encoders.arrays import Items, Matrix
 from extraction.encoders.foreign import explain, no_exit
 from extraction.encoders.settings import Modality, Settings, option
 from extraction.media.forms import Form, Sound
+from extraction.media.noise import noise
+
+Samples = Callable[[Form], Iterator[npt.NDArray[Any]]]
+"""Gives, one by one, what a form takes of videos that a network is going to see."""
+
+
+def noise_samples(form: Form) -> Iterator[npt.NDArray[Any]]:
+    """Give noise in place of videos."""
+    yield noise(form)
 
 
 class Network(ABC):
@@ -33,6 +42,8 @@ class Network(ABC):
     """How many batches are computed at a time, each in a thread of its own."""
     found: Mapping[str, Any] = MappingProxyType({})
     """What the loaded network tells of its encoder: `width` and other fields."""
+    notes: tuple[str, ...] = ()
+    """Lines that tell the user how it is computed."""
 
     def prepare(self, taken: npt.NDArray[Any]) -> Items:
         """Turn what its `Form` takes of one video into items; by default they are that."""
@@ -92,11 +103,19 @@ class Encoder(ABC):
         """Return this encoder with those of the settings that it takes."""
         return self
 
-    def open(self, weights: Path | None = None) -> "Side":
+    def loaded(self, weights: Path | None, samples: Samples) -> Network:
+        """Load the network; one that is computed in another way is compared with it on samples.
+
+        Raises:
+            AvmitError: as `load` does.
+        """
+        return self.load(weights)
+
+    def open(self, weights: Path | None = None, samples: Samples = noise_samples) -> "Side":
         """Load the network, and complete the description with what only that can tell."""
         try:
             with no_exit(self.name):
-                network = self.load(weights)
+                network = self.loaded(weights, samples)
         except AvmitError:
             raise
         except Exception as error:  # anybody's code

@@ -16,6 +16,7 @@ from extraction.encoders.contract import check_side
 from extraction.encoders.describe import describe_line, takes, timing
 from extraction.encoders.registry import added_by_modules
 from extraction.encoders.settings import (
+    Backend,
     Device,
     Layout,
     Modality,
@@ -73,7 +74,13 @@ HopS = Annotated[
         help="Seconds from one window to the next; by default 0.48, or all of --window-s."
     ),
 ]
-OnDevice = Annotated[Device, typer.Option(help="What PyTorch or ONNX Runtime computes on.")]
+WithBackend = Annotated[
+    Backend,
+    typer.Option(
+        help="What computes networks of TensorFlow; auto is ONNX Runtime on CPUs, where it can."
+    ),
+]
+OnDevice = Annotated[Device, typer.Option(help="What networks are computed on.")]
 WithPrecision = Annotated[Precision, typer.Option(help="What PyTorch computes with.")]
 EncoderModule = Annotated[
     list[Path] | None,
@@ -126,6 +133,7 @@ def check(
     layout: WithLayout = None,
     frame_side: FrameSide = None,
     sample_rate: SampleRate = None,
+    backend: WithBackend = "auto",
     device: OnDevice = "auto",
     precision: WithPrecision = "float32",
     encoder_module: EncoderModule = None,
@@ -147,6 +155,7 @@ def check(
         layout=layout,
         frame_side=frame_side,
         sample_rate=sample_rate,
+        backend=backend,
         device=device,
         precision=precision,
         trust_remote_code=trust_remote_code,
@@ -156,6 +165,7 @@ def check(
     refuse_untaken({found.modality: settings.given}, {found.modality: found.takes}, [found.name])
     opened = found.open(weights)
     show(describe_line(opened.encoder))
+    show(*opened.network.notes)
     failed = False
     for what, problem in check_side(opened):
         failed |= problem is not None

@@ -14,7 +14,15 @@ Pooling = Literal["cls", "mean", "none"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Layout = Literal["nchw", "nhwc"]
+Backend = Literal["auto", "tensorflow", "onnx"]
 
+_CHOICES = {
+    "pooling": Pooling,
+    "layout": Layout,
+    "backend": Backend,
+    "device": Device,
+    "precision": Precision,
+}
 _OF_A_SIDE = ("weights", "pooling", "output", "normalize")
 _OPTIONS = {
     "interval_ms": "--frame-interval-ms",
@@ -23,6 +31,7 @@ _OPTIONS = {
     "layout": "--layout",
     "frame_side": "--frame-side",
     "sample_rate": "--sample-rate",
+    "backend": "--backend",
     "device": "--device",
     "precision": "--precision",
     "trust_remote_code": "--trust-remote-code",
@@ -38,8 +47,9 @@ class Settings:
     `output` the index or name of one of several outputs, `normalize` what is done to pixels or
     samples, `interval_ms` the ms between frames, `window_s` and `hop_s` the seconds of a window and
     from one to the next, `layout` where the channels of frames are, `frame_side` the pixels of
-    their sides, `sample_rate` the samples of sound a second, `device` and `precision` what a model
-    computes on and with. `trust_remote_code` lets a Hub repository's own Python code run,
+    their sides, `sample_rate` the samples of sound a second, `backend` what computes a network of
+    TensorFlow, `device` what it or another is computed on, `precision` what a PyTorch model
+    computes with. `trust_remote_code` lets a Hub repository's own Python code run,
     `allow_pickle` lets weights be loaded that can hold code.
     """
 
@@ -53,6 +63,7 @@ class Settings:
     layout: Layout | None = None
     frame_side: int | None = None
     sample_rate: int | None = None
+    backend: Backend = "auto"
     device: Device = "auto"
     precision: Precision = "float32"
     trust_remote_code: bool = False
@@ -63,8 +74,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise AvmitError(f"{_OPTIONS[name]} {value:g}: give a number above 0")
-        kinds = {"pooling": Pooling, "layout": Layout, "device": Device, "precision": Precision}
-        for name, kind in kinds.items():
+        for name, kind in _CHOICES.items():
             value, known = getattr(self, name), get_args(kind)
             if value is not None and value not in known:
                 raise AvmitError(f"'{value}' is no {name}: choose from {', '.join(known)}")

@@ -16,14 +16,16 @@ import numpy as np
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import BATCH, by_name, pick
-from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.base import Encoder, weights_digest
 from extraction.encoders.settings import Modality, Settings, frames_form, option
+from extraction.encoders.tensorflow.encoder import OPTIONS, TensorFlowEncoder
 from extraction.encoders.tensorflow.frames_network import (
     FramesNetwork,
     as_it_is,
     finalize,
     keras_on_tensorflow,
 )
+from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, place
 from extraction.encoders.tensorflow.published import rescaled
 from extraction.extras import require
 from extraction.media.forms import Frames
@@ -50,7 +52,7 @@ SIDES = {
 }
 """The `default_size` of models in keras/src/applications that is not 224."""
 
-_TAKES = frozenset({"interval_ms"})
+_TAKES = OPTIONS | {"interval_ms"}
 
 
 def keras_encoder(rest: str, modality: Modality | None, settings: Settings) -> Encoder:
@@ -88,13 +90,23 @@ def keras_encoder(rest: str, modality: Modality | None, settings: Settings) -> E
 
 
 @dataclass(frozen=True, kw_only=True)
-class KerasApplication(Encoder):
+class KerasApplication(TensorFlowEncoder):
     """A model of keras.applications with its own preprocessing and `pooling="avg"`."""
 
     model: str
 
-    def load(self, weights: Path | None) -> Network:
+    def find_weights(self, weights: Path | None) -> None:
+        """Leave it to Keras, which alone knows which file has the weights."""
+
+    def load(self, weights: Path | None) -> TensorFlowNetwork:
         """Build the model with the weights file `weights`, or else with ImageNet's."""
+        on = device(self.device)
+        with place(on):
+            model, prepare = self._build(weights)
+        return _network(self.name, model, prepare, self.input, _digest(model), on)
+
+    def _build(self, weights: Path | None) -> tuple[Any, Callable[[Any], Any]]:
+        """Return the model and what prepares its input."""
         make = getattr(keras_on_tensorflow().applications, self.model)
         if weights is not None and not weights.is_file():
             raise AvmitError(f"no file {weights}: {option('visual')} takes a Keras weights file")
@@ -118,25 +130,30 @@ class KerasApplication(Encoder):
         if weights is not None and make.__module__.endswith(".efficientnet"):
             # Keras does this for the ImageNet weights that it fetches, and for no file.
             model = rescaled(model)
-        prepare = sys.modules[make.__module__].preprocess_input
-        return _network(model, prepare, self.input, _digest(model))
+        return model, sys.modules[make.__module__].preprocess_input
 
 
 @dataclass(frozen=True, kw_only=True)
-class KerasFile(Encoder):
+class KerasFile(TensorFlowEncoder):
     """A whole model in a .keras file, which does all preprocessing itself."""
 
     path: Path
     output: str | None
 
-    def load(self, weights: Path | None) -> Network:
+    def find_weights(self, weights: Path | None) -> Path:
+        """Return the file."""
+        return self.path
+
+    def load(self, weights: Path | None) -> TensorFlowNetwork:
         """Load the file, without running code that it may hold."""
-        model = _load(self.path)
+        on = device(self.device)
+        with place(on):
+            model = _load(self.path)
         side = _side(model, self.path)
         call = _one_output(model, side, self.path, self.output)
         assert isinstance(self.input, Frames)
         form = replace(self.input, side=side)
-        network = _network(call, as_it_is, form, weights_digest(self.path))
+        network = _network(self.name, call, as_it_is, form, weights_digest(self.path), on)
         network.found = {**network.found, "input": form}
         return network
 
@@ -252,8 +269,10 @@ def _reason(error: Exception) -> str:
     return textwrap.shorten(bold[1] if bold else first_line(error), 300, placeholder=" ...")
 
 
-def _network(model: Any, prepare: Callable[[Any], Any], form: Any, sha256: str) -> Network:
-    network = FramesNetwork(model, prepare, form.side, sha256)
+def _network(
+    name: str, model: Any, prepare: Callable[[Any], Any], form: Any, sha256: str, device: str
+) -> TensorFlowNetwork:
+    network = FramesNetwork(name, model, prepare, form.side, sha256, device)
     probe = network.encode(np.zeros((1, form.side, form.side, 3), np.uint8))
     network.found = {"width": probe.shape[1]}
     return network

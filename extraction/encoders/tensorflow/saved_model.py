@@ -11,10 +11,14 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import BATCH, Matrix, by_name, in_batches, pick
-from extraction.encoders.base import Encoder, Network, weights_digest
+from extraction.encoders.base import Encoder, weights_digest
+from extraction.encoders.memory import Parts, gpu_batch
 from extraction.encoders.settings import Modality, Settings, frames_form, option
+from extraction.encoders.tensorflow.encoder import OPTIONS, TensorFlowEncoder
+from extraction.encoders.tensorflow.frames_network import out_of_memory
+from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, place, tensorflow
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
-from extraction.extras import require
+from extraction.encoders.tensorflow.timing import least_samples
 from extraction.media.forms import Form, Frames, Sound
 from extraction.media.frames import FRAME_SIDE
 from extraction.media.noise import noise
@@ -73,7 +77,7 @@ def _encoder(
         origin=origin,
         preprocessing=sound if modality == "audio" else frames,
         libraries=("tensorflow",),
-        takes=frozenset({"output"} | ({"interval_ms"} if modality == "visual" else set())),
+        takes=OPTIONS | {"output"} | ({"interval_ms"} if modality == "visual" else set()),
         facts={} if settings.output is None else {"output": settings.output},
         folder=folder,
         output=settings.output,
@@ -81,47 +85,63 @@ def _encoder(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnySavedModel(Encoder):
+class AnySavedModel(TensorFlowEncoder):
     """A SavedModel that maps a waveform (N,) to (T, width), or frames to (batch, width)."""
 
     folder: Path
     output: str | None
 
-    def load(self, weights: Path | None) -> Network:
+    def find_weights(self, weights: Path | None) -> Path:
+        """Return the folder."""
+        return self.folder
+
+    def load(self, weights: Path | None) -> TensorFlowNetwork:
         """Load the SavedModel and find out width and timing."""
-        tf = require("tensorflow")
+        tf = tensorflow()
+        on = device(self.device)
         try:
-            model = tf.saved_model.load(str(self.folder))
+            with place(on):
+                model = tf.saved_model.load(str(self.folder))
         except Exception as error:  # TensorFlow raises what it likes
             raise AvmitError(
                 f"{self.folder} is no SavedModel that TensorFlow can load ({first_line(error)})"
             ) from error
         made = _SoundModel if isinstance(self.input, Sound) else _FramesModel
-        return made(tf, model, self)
+        return made(_Call(tf, model, self), self, on)
 
 
 class _Call:
     """Calls a SavedModel with one input and picks one of its outputs."""
 
     def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
-        self._tf = tf
+        self.tf = tf
         self._model = model
         self._encoder = encoder
         self._function, self.spec = _function(model, encoder.folder)
         self._chosen: str | None = None
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        outputs = by_name(self._function(self._tf.constant(values, self.dtype)))
+        found: npt.NDArray[np.float32] = self._run(self.tf.constant(values, self.dtype)).numpy()
+        return found.astype(np.float32)
+
+    def traced(self, values: Any, scale: int = 1) -> Any:
+        """Do the same with a tensor, divided by `scale` first, in a graph that is being made."""
+        tf = self.tf
+        if scale != 1:
+            values = tf.cast(values, tf.float32) / scale
+        return tf.cast(self._run(tf.cast(values, self.dtype)), tf.float32)
+
+    def _run(self, tensor: Any) -> Any:
+        outputs = by_name(self._function(tensor))
         if self._chosen is None:
             encoder = self._encoder
             what = str(encoder.folder)
             self._chosen = pick(outputs, encoder.output, what, encoder.modality)
-        found: npt.NDArray[np.float32] = outputs[self._chosen].numpy().astype(np.float32)
-        return found
+        return outputs[self._chosen]
 
     @property
     def dtype(self) -> Any:
-        return self._tf.float32 if self.spec is None else self.spec.dtype
+        return self.tf.float32 if self.spec is None else self.spec.dtype
 
     def first(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Call it for the first time."""
@@ -163,20 +183,29 @@ def _function(model: Any, folder: Path) -> tuple[Callable[[Any], Any], Any]:
     return lambda values: signature(**{name: values}), spec
 
 
-class _SoundModel(Network):
+class _SoundModel(TensorFlowNetwork):
     """Takes a waveform a call."""
 
-    def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
-        self._call = _Call(tf, model, encoder)
+    def __init__(self, call: _Call, encoder: AnySavedModel, device: str):
+        super().__init__(device)
+        self._call = call
         assert isinstance(encoder.input, Sound)
         self._form = encoder.input
         self.weights_sha256 = weights_digest(encoder.folder)
-        probe = self._call.first(noise(self._form))
+        with self.placed():
+            probe = self._call.first(noise(self._form))
         self.found = {"width": probe.shape[1], **self._timing()}
+
+    def graph(self) -> tuple[Callable[[Any], Any], Any]:
+        """Return the SavedModel with the choice of its output, for the waveforms that it takes."""
+        tf, spec = self._call.tf, self._call.spec
+        shape = (None,) if spec is None or spec.shape.rank != 1 else spec.shape
+        return self._call.traced, tf.TensorSpec(shape, tf.float32)
 
     def encode(self, inputs: npt.NDArray[Any]) -> Matrix:
         """Return the embeddings of one waveform."""
-        return self._call(inputs)
+        with self.placed():
+            return self._call(inputs)
 
     def _timing(self) -> dict[str, float | None]:
         """Find out after how many samples another embedding begins."""
@@ -186,47 +215,51 @@ class _SoundModel(Network):
             if longest >= 64 * rate:
                 return {"window_ms": None, "step_ms": None}
             longest *= 2
-        second, third, fourth = (self._least(count, longest) for count in (2, 3, 4))
+        second, third, fourth = (least_samples(self._steps, count, longest) for count in (2, 3, 4))
         step = 1000 * (fourth - third) / rate
         return {"window_ms": 1000 * second / rate - step, "step_ms": step}
 
-    def _least(self, count: int, longest: int) -> int:
-        """Return the least number of samples that gives `count` embeddings."""
-        short, long = 0, longest
-        while long - short > 1:
-            middle = (short + long) // 2
-            if self._steps(middle) >= count:
-                long = middle
-            else:
-                short = middle
-        return long
-
     def _steps(self, samples: int) -> int:
         try:
-            return len(self._call(noise(self._form, samples / self._form.rate)))
+            return len(self.encode(noise(self._form, samples / self._form.rate)))
         except Exception:  # too short for it
             return 0
 
 
-class _FramesModel(Network):
+class _FramesModel(TensorFlowNetwork):
     """Takes a batch of frames a call."""
 
-    def __init__(self, tf: Any, model: Any, encoder: AnySavedModel):
-        self._call = _Call(tf, model, encoder)
-        spec = self._call.spec
+    def __init__(self, call: _Call, encoder: AnySavedModel, device: str):
+        super().__init__(device)
+        self._call = call
+        self._scale = 1 if call.dtype == call.tf.uint8 else 255
+        spec = call.spec
         fixed = list(spec.shape) if spec is not None and spec.shape.rank == 4 else [None, None]
-        self.batch = fixed[0] or BATCH
-        self._scale = 1 if self._call.dtype == tf.uint8 else 255
+        self._fixed, self._side = fixed[0], fixed[1] or FRAME_SIDE
+        self.batch = fixed[0] or (BATCH if device == "cpu" else gpu_batch(self._side))
+        self._parts = Parts(encoder.name, device, self.batch, out_of_memory)
         self.weights_sha256 = weights_digest(encoder.folder)
         assert isinstance(encoder.input, Frames)
-        side = fixed[1] or FRAME_SIDE
-        probe = self._call.first(np.zeros((self.batch, side, side, 3), np.uint8))
-        form = Frames(side, encoder.input.interval_ms)
+        with self.placed():
+            probe = call.first(np.zeros((self.batch, self._side, self._side, 3), np.uint8))
+        form = Frames(self._side, encoder.input.interval_ms)
         self.found = {"width": probe.shape[1], "input": form}
+
+    def graph(self) -> tuple[Callable[[Any], Any], Any]:
+        """Return the SavedModel with the scaling of its input and the choice of its output."""
+        shape = (self._fixed, self._side, self._side, 3)
+        tf = self._call.tf
+        return lambda frames: self._call.traced(frames, self._scale), tf.TensorSpec(shape, tf.uint8)
 
     def encode(self, inputs: npt.NDArray[Any]) -> Sequence[Matrix]:
         """Return the embeddings of any number of frames."""
         return in_batches(inputs, self.batch, self._run)
 
-    def _run(self, frames: Any) -> Matrix:
-        return self._call(frames if self._scale == 1 else frames.astype(np.float32) / self._scale)
+    def _run(self, frames: Any) -> Matrix | Sequence[Matrix]:
+        return self._compute(frames) if self._fixed else self._parts.run(frames, self._compute)
+
+    def _compute(self, frames: Any) -> Matrix:
+        with self.placed():
+            return self._call(
+                frames if self._scale == 1 else frames.astype(np.float32) / self._scale
+            )

@@ -10,29 +10,37 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from conversion.wording import first_line
-from extraction.encoders.base import Encoder, Network, check_width, weights_digest
+from extraction.encoders.base import check_width, weights_digest
 from extraction.encoders.settings import option
+from extraction.encoders.tensorflow.encoder import TensorFlowEncoder
+from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, tensorflow
 from extraction.extras import require
 
 
 @dataclass(frozen=True, kw_only=True)
-class SavedModelEncoder(Encoder):
+class SavedModelEncoder(TensorFlowEncoder):
     """A SavedModel on Kaggle, `handle`; `embeddings` picks them out of what a call returns."""
 
     handle: str
     embeddings: Callable[[Any], Any]
 
-    def load(self, weights: Path | None) -> Network:
-        """Load the SavedModel in the folder `weights`, or fetch it from Kaggle."""
-        tf = require("tensorflow")
+    def find_weights(self, weights: Path | None) -> Path:
+        """Return the folder `weights` of the SavedModel, or the one that Kaggle has."""
         folder = weights or self._fetch()
         if not (folder / "saved_model.pb").is_file():
             raise AvmitError(
                 f"no saved_model.pb in {folder}: {option('audio')} takes the folder of a "
                 f"TensorFlow SavedModel, as unpacked from {page(self.handle)}"
             )
+        return folder
+
+    def load(self, weights: Path | None) -> TensorFlowNetwork:
+        """Load the SavedModel."""
+        tensorflow()
+        folder = self.find_weights(weights)
+        on = device(self.device)
         try:
-            network = SavedModelNetwork(tf, folder, self.embeddings)
+            network = SavedModelNetwork(folder, self.embeddings, on)
             found = network.encode(np.zeros(3 * 16_000, np.float32)).shape
         except Exception as error:  # TensorFlow raises what it likes
             raise AvmitError(
@@ -68,17 +76,25 @@ def page(handle: str) -> str:
     return f"https://www.kaggle.com/models/{handle}"
 
 
-class SavedModelNetwork(Network):
+class SavedModelNetwork(TensorFlowNetwork):
     """A loaded SavedModel that maps a waveform (N,) to embeddings (T, width)."""
 
-    def __init__(self, tf: Any, folder: Path, embeddings: Callable[[Any], Any]):
-        self._tf = tf
-        self._model = tf.saved_model.load(str(folder))
+    def __init__(self, folder: Path, embeddings: Callable[[Any], Any], device: str):
+        super().__init__(device)
+        self._tf = require("tensorflow")
+        with self.placed():
+            self._model = self._tf.saved_model.load(str(folder))
         self._embeddings = embeddings
         self.weights_sha256 = weights_digest(folder)
 
+    def graph(self) -> tuple[Callable[[Any], Any], Any]:
+        """Return the SavedModel with the choice of its embeddings, for a waveform."""
+        spec = self._tf.TensorSpec((None,), self._tf.float32)
+        return lambda waveform: self._embeddings(self._model(waveform)), spec
+
     def encode(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the embeddings of one waveform."""
-        returned = self._model(self._tf.constant(inputs, self._tf.float32))
-        found: npt.NDArray[np.float32] = self._embeddings(returned).numpy()
+        with self.placed():
+            returned = self._model(self._tf.constant(inputs, self._tf.float32))
+            found: npt.NDArray[np.float32] = self._embeddings(returned).numpy()
         return found

@@ -1,7 +1,5 @@
 """A PyTorch model of transformers at work: device, precision, batches, pooling."""
 
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy.typing as npt
 from avmit import AvmitError
 from extraction.encoders.arrays import Items, Matrix, in_batches
 from extraction.encoders.base import Network
+from extraction.encoders.memory import Parts
 from extraction.encoders.transformers.files import EXTRA
 from extraction.extras import require
 
@@ -53,6 +52,7 @@ class TorchNetwork(Network):
         dtype: Any,
         weights_sha256: str,
     ):
+        torch = require("torch", EXTRA)
         self.model = model.to(device)
         self._forward = self.model if method is None else getattr(self.model, method)
         self.batch = batch
@@ -61,10 +61,10 @@ class TorchNetwork(Network):
         self._prepare = prepare
         self._device = device
         self._dtype = dtype
-        self._at_once = batch
-        self._halving = threading.Lock()
+        clear = torch.cuda.empty_cache if device == "cuda" else lambda: None
+        self._parts = Parts(name, device, batch, _out_of_memory, clear)
         # Cores that each compute a batch never wait for each other, nor for one that decodes.
-        self.workers = require("torch", EXTRA).get_num_threads() if device == "cpu" else 1
+        self.workers = torch.get_num_threads() if device == "cpu" else 1
 
     def prepare(self, taken: npt.NDArray[Any]) -> Items:
         """Return what the model's own processor makes of a video's frames or sound."""
@@ -80,47 +80,15 @@ class TorchNetwork(Network):
         Raises:
             AvmitError: a single item is too much for the memory, or they are not numbers.
         """
-        found = in_batches(inputs, self.batch, self._run)
+        found = in_batches(inputs, self.batch, lambda items: self._parts.run(items, self._compute))
         if not all(np.isfinite(one).all() for one in found):
             raise AvmitError(
                 f"{self._name} gives values that are no numbers: take --precision float32"
             )
         return found
 
-    def _run(self, items: Items) -> list[Matrix]:
-        """Compute one batch, in parts if it does not fit into memory."""
-        assert isinstance(items, Mapping)
-        done: list[Matrix] = []
-        while len(done) < self.batch:
-            size = self._at_once
-            part = {name: value[len(done) : len(done) + size] for name, value in items.items()}
-            try:
-                done.extend(self._compute(part))
-            except Exception as error:
-                if not _out_of_memory(error):
-                    raise
-                with self._halving:
-                    self._halve(size)
-        return done
-
-    def _halve(self, before: int) -> None:
-        if self._at_once < before:
-            return  # another thread has done it
-        if before == 1:
-            raise AvmitError(
-                f"{self._name}: {self._device} has not enough memory for a single item; take "
-                "another --device or a smaller model"
-            )
-        self._at_once = before // 2
-        if self._device == "cuda":
-            require("torch", EXTRA).cuda.empty_cache()
-        print(
-            f"avmit: {self._name}: out of memory with {before} at a time, "
-            f"going on with {self._at_once}",
-            file=sys.stderr,
-        )
-
-    def _compute(self, part: Mapping[str, npt.NDArray[Any]]) -> Sequence[Matrix]:
+    def _compute(self, part: Items) -> Sequence[Matrix]:
+        assert isinstance(part, Mapping)
         output, tensors = self.call(part)
         return [one.float().cpu().numpy() for one in self.pool(output, tensors)]
 
