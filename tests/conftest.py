@@ -13,6 +13,7 @@ import pytest
 
 _CACHES = tempfile.mkdtemp(prefix="avmit-tests-")
 os.environ["HF_HOME"] = _CACHES
+os.environ["AVMIT_CACHE"] = str(Path(_CACHES, "avmit"))
 os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHES, "datasets"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"

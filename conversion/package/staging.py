@@ -33,12 +33,15 @@ from conversion.package.manifest import (
 from conversion.package.workspace import Workspace, is_given_up, take_over
 from conversion.whole import read_regular, write_whole
 
+BACKENDS = ".backends.json"
+"""By which backends an extraction's encoders are computed, while it is not finished."""
+
 _BESIDE = (NAME, INDEX, MISSING, BAD, BAD_VIDEOS)
 """What stands beside the shards of a config."""
 
 _MADE = re.compile(
     r"\w+-\d{5}-of-\d{5}\.(arrow|parquet)|\..+\.(arrow|parquet)\.(.+\.)?(json|part|spill)"
-    r"|\.avmit-[0-9a-f]{16}\.part|[0-9a-f]{64}\.(json|spill)"
+    r"|\.avmit-[0-9a-f]{16}\.part|[0-9a-f]{64}\.(json|spill)|\.backends\.json"
 )
 """What runs put into their folders beside those."""
 
@@ -104,6 +107,14 @@ class Staging:
                     if shard.file == name and _is_file(path):
                         listed = read_bad(folder, self._bad_list)
                         yield path, shard, [row for row in listed if row[0] in records]
+
+    def begun(self, name: str) -> Path | None:
+        """Return the file of that name beside what the latest unfinished run has done, if any."""
+        for folder in self._earlier:
+            names = {path.name for path in folder.iterdir()}
+            if any(one.endswith((".json", ".spill")) for one in names - {name}):
+                return folder / name if _is_file(folder / name) else None
+        return None
 
     def left_of(self, name: str) -> list[Path]:
         """Return the files of a shard's name that earlier runs left, what is published last."""

@@ -31,6 +31,20 @@ def describe(sides: Mapping[Modality, Side], local: Mapping[Modality, bool]) -> 
     }
 
 
+def identity(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a source says of how embeddings are made, without what was measured of it."""
+    encoders = {
+        column: {
+            fact: {name: one for name, one in value.items() if name != "difference"}
+            if fact == "export" and isinstance(value, Mapping)
+            else value
+            for fact, value in encoder.items()
+        }
+        for column, encoder in source["encoders"].items()
+    }
+    return {**source, "encoders": encoders}
+
+
 def _encoder(side: Side, local: bool) -> dict[str, Any]:
     encoder = side.encoder
     described: dict[str, Any] = {

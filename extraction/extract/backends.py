@@ -10,79 +10,72 @@ from conversion.package.manifest import NAME, read_manifest
 from conversion.package.staging import BACKENDS, Staging
 from conversion.whole import read_regular, write_whole
 from extraction.encoders.base import Side
-from extraction.encoders.settings import Modality
-from extraction.extract.options import Options
+from extraction.encoders.settings import Backend, Modality
+from extraction.extract.options import Encoders, Options
 
 _MOST_BYTES = 100_000  # of the record, which has a hundred
-_Named = dict[str, tuple[str, str]]
+_Named = Mapping[str, tuple[str, str]]
 """By modality, the name of an encoder and its backend."""
 
 
-def as_begun(options: Options, staging: Staging) -> Options:
-    """Return the options with the backends of the unfinished run, or else of the published config.
+def as_begun(encoders: Encoders, options: Options, staging: Staging) -> Encoders:
+    """Return the encoders with the backends of the unfinished run, or else of the published config.
 
     Raises:
         AvmitError: another backend is asked for than an unfinished run's.
     """
-    unfinished, folder = _unfinished(staging)
-    published = _published(staging)
-    encoders = dict(options.encoders)
-    for modality, wanted in options.encoders.items():
-        asked = wanted.settings.backend
-        name, backend = unfinished.get(modality, ("", ""))
-        if name and name == wanted.name:
-            if asked not in ("auto", backend):
-                raise AvmitError(
-                    f"--backend {asked}: the unfinished run of '{options.config}' computes {name} "
-                    f"by {backend}; leave --backend away to go on with it, or delete {folder}"
-                )
-        else:
-            name, backend = published.get(modality, ("", ""))
-        if asked == "auto" and name and name == wanted.name:
-            settings = replace(wanted.settings, backend=backend)
-            encoders[modality] = replace(wanted, settings=settings)
-    return replace(options, encoders=encoders)
+    record = staging.begun(BACKENDS)
+    unfinished = {} if record is None else _read(record)
+    published = _published(staging.published)
+    begun: Encoders = {}
+    for modality, encoder in encoders.items():
+        begun[modality] = encoder
+        if "backend" not in encoder.takes:
+            continue
+        settings = options.encoders[modality].settings
+        before = _of(unfinished, modality, encoder.name)
+        if before and record and settings.backend not in ("auto", before):
+            raise AvmitError(
+                f"--backend {settings.backend}: the unfinished run of '{options.config}' computes "
+                f"{encoder.name} by {before}; leave --backend away to go on with it, or delete "
+                f"{record.parent}"
+            )
+        before = before or _of(published, modality, encoder.name)
+        if before and settings.backend == "auto":
+            begun[modality] = encoder.configured(replace(settings, backend=before))
+    return begun
 
 
-def remember(options: Options, sides: Mapping[Modality, Side], staging: Staging) -> None:
+def remember(sides: Mapping[Modality, Side], staging: Staging) -> None:
     """Write down by which backend each side is computed, for a run that goes on."""
     named = {
-        modality: (options.encoders[modality].name, side.encoder.facts["backend"])
+        modality: (side.encoder.name, side.encoder.facts["backend"])
         for modality, side in sides.items()
-        if "backend" in side.encoder.facts
+        if "backend" in side.encoder.takes
     }
     write_whole(staging.folder / BACKENDS, json.dumps(named).encode())
 
 
-def _unfinished(staging: Staging) -> tuple[_Named, Path | None]:
-    """Return what the latest unfinished run that finished anything wrote, and its folder."""
-    for path in staging.left_of(BACKENDS):
-        if path.parent == staging.published or not staging.has_work(path.parent):
-            continue
-        try:
-            return _checked(json.loads(read_regular(path, _MOST_BYTES))), path.parent
-        except (OSError, ValueError, TypeError, RecursionError):
-            continue
-    return {}, None
+def _read(record: Path) -> _Named:
+    try:
+        content = json.loads(read_regular(record, _MOST_BYTES))
+        return {modality: (name, backend) for modality, (name, backend) in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}  # nothing of ours
 
 
-def _published(staging: Staging) -> _Named:
-    if not (staging.published / NAME).is_file():
+def _published(folder: Path) -> _Named:
+    if not (folder / NAME).is_file():
         return {}
-    encoders = read_manifest(staging.published).source.get("encoders", {})
-    return _checked(
-        {
-            modality: (encoder["name"], encoder["backend"])
-            for modality, encoder in encoders.items()
-            if "backend" in encoder
-        }
-    )
-
-
-def _checked(content: Mapping[str, tuple[str, str]]) -> _Named:
-    """Return what of it is a backend."""
+    encoders = read_manifest(folder).source.get("encoders", {})
     return {
-        modality: (name, backend)
-        for modality, (name, backend) in content.items()
-        if backend in ("tensorflow", "onnx")
+        modality: (encoder["name"], encoder.get("backend", ""))
+        for modality, encoder in encoders.items()
     }
+
+
+def _of(named: _Named, modality: Modality, encoder: str) -> Backend | None:
+    """Return the backend that a side's encoder had."""
+    name, backend = named.get(modality, ("", ""))
+    known: tuple[Backend, ...] = ("tensorflow", "onnx")
+    return next((one for one in known if name == encoder and backend == one), None)

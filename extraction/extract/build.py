@@ -34,8 +34,9 @@ from conversion.package.writer import batch_rows, plan_shards, shard_name
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from extraction.encoders.base import Side
-from extraction.encoders.describe import describe, describe_line
+from extraction.encoders.describe import describe, describe_line, identity
 from extraction.encoders.settings import Modality
+from extraction.extract.backends import as_begun, remember
 from extraction.extract.options import Encoders, Options, check_options, choose_encoders, open_sides
 from extraction.extract.retry import retry_shard
 from extraction.extract.shard import (
@@ -46,6 +47,7 @@ from extraction.extract.shard import (
     write_shard,
 )
 from extraction.media.videos import Videos
+from extraction.pipeline.samples import samples
 
 CLIP_MS = 3000
 """A video of Moments in Time lasts three seconds; how many rows a shard gets follows from it."""
@@ -100,18 +102,22 @@ def extract(
         if len(missing) == len(files) or (missing and _policy(options) == "error"):
             raise bad_videos_error(missing, videos)
         encoders = choose_encoders(options)
-        sides = open_sides(encoders, options)
+        staging = Staging(space, options.config, BAD_VIDEOS)
+        encoders = as_begun(encoders, options, staging)
+        sides = open_sides(encoders, options, samples(files.values()))
         for column, side in sides.items():
             if encoders[column].width == 0:
                 announce(describe_line(side.encoder))
+            for note in side.network.notes:
+                announce(note)
         encoders = {column: side.encoder for column, side in sides.items()}
         wanted = options.encoders.items()
         local = {column: encoder.settings.weights is not None for column, encoder in wanted}
         source = describe(sides, local)
-        staging = Staging(space, options.config, BAD_VIDEOS)
-        tasks = list(_plan(rows, files, videos, staging, encoders, source, options))
+        tasks = list(_plan(rows, files, videos, staging, encoders, identity(source), options))
         if options.retry_failed:
             _check_same(read_manifest(published), tasks, source, published)
+        remember(sides, staging)
         finished = _finish(tasks, staging, sides, options, progress)
         extracted = _prepare(tasks, finished, staging, source, encoders, options)
         card = card_text(out, {options.config: (extracted.manifest, staging.folder)})
@@ -185,8 +191,9 @@ def _check_same(
 ) -> None:
     """Refuse to mix rows of another making into a published config."""
     names = [shard.file for shard in manifest.shards]
-    for key, here in source.items():
-        there = manifest.source.get(key, {})  # an old one may say nothing of it
+    before = identity(manifest.source)
+    for key, here in identity(source).items():
+        there = before.get(key, {})  # an old one may say nothing of it
         if there != here:
             raise AvmitError(
                 f"{published} was made with other {key} ({_difference(there, here)}): "

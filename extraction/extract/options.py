@@ -7,7 +7,7 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction.encoders import registry
-from extraction.encoders.base import Encoder, Side
+from extraction.encoders.base import Encoder, Samples, Side
 from extraction.encoders.settings import MODALITIES, Modality, Settings, option, refuse_untaken
 from extraction.extract.shard import OnBadVideo
 
@@ -72,13 +72,13 @@ def choose_encoders(options: Options) -> Encoders:
     return chosen
 
 
-def open_sides(encoders: Encoders, options: Options) -> dict[Modality, Side]:
-    """Load the networks of encoders.
+def open_sides(encoders: Encoders, options: Options, samples: Samples) -> dict[Modality, Side]:
+    """Load the networks of encoders; `samples` are of the videos that they are to embed.
 
     Raises:
         AvmitError: weights cannot be had or do not fit, or an extra is missing.
     """
     return {
-        modality: encoder.open(options.encoders[modality].settings.weights)
+        modality: encoder.open(options.encoders[modality].settings.weights, samples)
         for modality, encoder in encoders.items()
     }

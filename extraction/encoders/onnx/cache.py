@@ -47,7 +47,7 @@ def look_up(identity: Mapping[str, Any]) -> Kept | None:
     path = _place(identity)
     try:
         content = json.loads(read_regular(path, _MOST_BYTES))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedError from error

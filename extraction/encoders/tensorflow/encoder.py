@@ -32,6 +32,8 @@ class TensorFlowEncoder(Encoder):
 
     def configured(self, settings: Settings) -> "TensorFlowEncoder":
         """Return this encoder with what is to compute it."""
+        if (self.backend, self.device) == (settings.backend, settings.device):
+            return self
         return replace(self, backend=settings.backend, device=settings.device)
 
     @abstractmethod
