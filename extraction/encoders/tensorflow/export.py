@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from avmit import AvmitError
 from conversion.wording import first_line, printable, some
 from extraction.extras import require
@@ -34,6 +36,7 @@ def export(function: Callable[[Any], Any], spec: Any) -> bytes:
             traced = traceable.get_concrete_function()
             model, _ = tf2onnx.convert.from_function(traceable, input_signature=[spec], opset=OPSET)
             _keep_constants(model, traced.graph.captures, tf, onnx)
+            _average_exactly(model, onnx)
             lacking = sorted(_unknown(model.graph, onnx))
             if lacking:
                 raise NotExportedError(f"does not export to ONNX, which lacks {some(lacking)}")
@@ -67,6 +70,29 @@ def _keep_constants(model: Any, captures: Any, tf: Any, onnx: Any) -> None:
             model.graph.initializer.append(onnx.numpy_helper.from_array(array, one.name))
         else:
             model.graph.input.append(one)
+
+
+def _average_exactly(model: Any, onnx: Any) -> None:
+    """Let the average over an image be summed in the order of TensorFlow.
+
+    In the layout that ONNX Runtime takes for convolutions on CPUs it sums in another, by which
+    EfficientNetB0 on frames of one colour gets 9e-5 of the largest value away; behind a change of
+    shape it leaves that layout (4e-7).
+    """
+    inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+    ranks = {one.name: len(one.type.tensor_type.shape.dim) for one in inferred}
+    shape = onnx.numpy_helper.from_array(np.array([0, 0, -1, 1], np.int64), "avmit/one_column")
+    model.graph.initializer.append(shape)
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    for node in nodes:
+        if node.op_type == "GlobalAveragePool" and ranks.get(node.input[0]) == 4:
+            column = f"{node.output[0]}/column"
+            model.graph.node.append(
+                onnx.helper.make_node("Reshape", [node.input[0], shape.name], [column])
+            )
+            node.input[0] = column
+        model.graph.node.append(node)
 
 
 def _unknown(graph: Any, onnx: Any) -> set[str]:

@@ -18,6 +18,7 @@ import datasets
 import numpy as np
 import pytest
 from support import tensorflow_models as networks
+from support.blocked import TENSORFLOW, run_without
 from support.clips import make_clip
 from support.commands import Run
 from support.damage import tamper
@@ -158,6 +159,16 @@ def test_the_command_makes_a_config_like_the_published_ones(
     assert "| `mine` | yamnet + efficientnet_b0 | (4 to 5, 1024) |" in card
     assert "`has_audio`" in card
     assert "mine is from the videos, by yamnet and efficientnet_b0" in run("info", out).out
+
+    command = ["-m", "avmit_cli", "extract", *sources, *encoders, *local, "--config", "again"]
+    again = run_without(TENSORFLOW, *command, cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    for index, name in enumerate(("yamnet", "efficientnet_b0")):
+        line = again.stdout.splitlines()[index]
+        assert line.startswith(f"{name}: by ONNX Runtime on cpu, exported before; at most ")
+    shards = [contents(out / config) for config in ("mine", "again")]
+    assert all(one.pop("manifest.json") for one in shards)
+    assert shards[0] == shards[1]
 
 
 def test_shards_do_not_depend_on_workers_nor_on_when_they_are_made(
