@@ -3,6 +3,7 @@
 import os
 import sys
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -47,6 +48,10 @@ class TensorFlowEncoder(Encoder):
         None says that only the loaded network knows what it computes with.
         """
 
+    def code(self) -> Mapping[str, str]:
+        """Return digests of code beyond this package's that the network is made of, by name."""
+        return {}
+
     def loaded(self, weights: Path | None, samples: Samples) -> Network:
         """Load the network as `backend` and `device` say.
 
@@ -62,7 +67,9 @@ class TensorFlowEncoder(Encoder):
         sha256 = None if found is None else weights_digest(found)
         # ONNX Runtime may have a GPU that TensorFlow has not.
         plain = replace(self, device="cpu" if on == "cpu" else "auto")
-        exporting = Exporting(self, on, sha256, lambda: plain.load(found or weights), samples)
+        exporting = Exporting(
+            self, on, sha256, self.code(), lambda: plain.load(found or weights), samples
+        )
         try:
             return exporting.network()
         except NotExportedError as error:

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from extraction.encoders.tensorflow.frames_network import (
 )
 from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, place
 from extraction.encoders.tensorflow.published import rescaled
+from extraction.encoders.tensorflow.registered import registered_code
 from extraction.extras import require
 from extraction.media.forms import Frames
 from extraction.media.frames import FRAME_SIDE
@@ -143,6 +144,10 @@ class KerasFile(TensorFlowEncoder):
     def find_weights(self, weights: Path | None) -> Path:
         """Return the file."""
         return self.path
+
+    def code(self) -> Mapping[str, str]:
+        """Return digests of the user's classes that may be in the file."""
+        return registered_code()
 
     def load(self, weights: Path | None) -> TensorFlowNetwork:
         """Load the file, without running code that it may hold."""

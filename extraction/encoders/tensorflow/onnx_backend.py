@@ -1,9 +1,6 @@
 """A TensorFlow network computed by ONNX Runtime: as it was kept when it was exported, or anew."""
 
-import hashlib
-import inspect
 import itertools
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -16,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.package.manifest import sha256_of
 from conversion.wording import first_line
 from extraction.encoders.arrays import BATCH, Matrix
 from extraction.encoders.base import Encoder, Samples, matrices, noise_samples
@@ -50,8 +46,9 @@ _DISTRIBUTIONS = {
 class Exporting:
     """Finds or makes the ONNX model of an encoder whose network TensorFlow loads by `load`.
 
-    `weights_sha256` identifies the weights where that is known before. Once the network is loaded,
-    it is the `reference`, with which the model is compared on `samples`.
+    `weights_sha256` identifies the weights where that is known before, `code` what else it is made
+    of. Once the network is loaded, it is the `reference`, with which the model is compared on
+    `samples`.
     """
 
     reference: TensorFlowNetwork | None = None
@@ -61,12 +58,14 @@ class Exporting:
         encoder: Encoder,
         device: Device,
         weights_sha256: str | None,
+        code: Mapping[str, str],
         load: Callable[[], TensorFlowNetwork],
         samples: Samples,
     ):
         self._encoder = encoder
         self._device = device
         self._weights_sha256 = weights_sha256
+        self._code = dict(code)
         self._load = load
         self._samples = samples
 
@@ -131,7 +130,7 @@ class Exporting:
             "input": _taken(encoder.input),
             "output": encoder.facts.get("output"),
             "weights_sha256": sha256,
-            "code": _registered_code(),
+            "code": self._code,
             "opset": OPSET,
             "versions": {name: _version(names) for name, names in _DISTRIBUTIONS.items()},
         }
@@ -244,23 +243,6 @@ def _steps(network: TensorFlowNetwork, samples: int) -> int:
 
 def _taken(form: Form) -> dict[str, Any]:
     return {"rate": form.rate} if isinstance(form, Sound) else {"side": form.side}
-
-
-def _registered_code() -> dict[str, str]:
-    """Return the SHA-256 of files with classes for models in .keras files, by the classes' names.
-
-    Without Keras loaded, nobody has registered any.
-    """
-    keras = sys.modules.get("keras")
-    if keras is None:
-        return {}
-    found = {}
-    for name, one in keras.saving.get_custom_objects().items():
-        try:
-            found[str(name)] = sha256_of(Path(inspect.getfile(one)))
-        except (TypeError, OSError):  # not of a file
-            found[str(name)] = hashlib.sha256(repr(one).encode()).hexdigest()
-    return found
 
 
 def _version(names: tuple[str, ...]) -> str:
