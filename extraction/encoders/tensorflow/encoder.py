@@ -60,7 +60,7 @@ class TensorFlowEncoder(Encoder):
         """
         if self.backend == "tensorflow":
             return self._by_tensorflow(self.load(weights))
-        if self.backend == "auto" and (why := self._why_tensorflow()):
+        if self.backend == "auto" and (why := self._why_tensorflow()) is not None:
             return self._by_tensorflow(self.load(weights), why)
         on: Device = "cpu" if self.backend == "auto" else self.device
         found = self.find_weights(weights)
@@ -75,30 +75,25 @@ class TensorFlowEncoder(Encoder):
         except NotExportedError as error:
             if self.backend == "onnx":
                 raise AvmitError(f"{self.name} {error}: take --backend tensorflow") from error
-            why = f", for it {error}"
-        except AvmitError as error:
-            if self.backend == "onnx":
-                raise
-            why = f"; {error}"
-        return self._by_tensorflow(exporting.reference or plain.load(found or weights), why)
+            loaded = exporting.reference or plain.load(found or weights)
+            return self._by_tensorflow(loaded, f", for it {error}")
 
-    def _why_tensorflow(self) -> str:
-        """Say why ONNX Runtime is no choice, if so, without loading TensorFlow where there is none.
+    def _why_tensorflow(self) -> str | None:
+        """Say why ONNX Runtime is no choice; None if it is, told without TensorFlow where it can be.
 
         The words go on after "by TensorFlow on cpu".
         """
         if missing_packages():
             return "; pip install 'avmit[extraction]' for ONNX Runtime, which is faster on CPUs"
         if self.device == "cpu" or (self.device == "auto" and not _may_have_gpu()):
-            return ""
-        on = device(self.device)
-        return "" if on == "cpu" else ", for there is a GPU" if self.device == "auto" else ","
+            return None
+        return None if device(self.device) == "cpu" else ""
 
     def _by_tensorflow(self, network: TensorFlowNetwork, why: str = "") -> Network:
         facts = {**self.facts, **network.found.get("facts", {})}
         how = {"backend": "tensorflow", "device": network.device}
         network.found = {**network.found, "facts": {**facts, **how}}
-        network.notes = (f"{self.name}: by TensorFlow on {network.device}{why.rstrip(',')}",)
+        network.notes = (f"{self.name}: by TensorFlow on {network.device}{why}",)
         return network
 
 

@@ -15,7 +15,8 @@ from extraction.extras import require
 OPSET = 17
 """The operators of the model: the latest that tf2onnx writes without a warning is 18, and ONNX
 Runtime has had these since 1.12."""
-PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
+COMPUTES = "onnxruntime"
+PACKAGES = ("onnx", "tf2onnx")
 
 
 class NotExportedError(Exception):
@@ -52,8 +53,13 @@ def export(function: Callable[[Any], Any], spec: Any) -> bytes:
 
 
 def missing_packages() -> list[str]:
-    """Name what is not installed of that which exports and computes."""
-    return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    """Name what is not installed, or does not load, of that which exports and computes."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    try:
+        require(COMPUTES)  # some systems lack libraries that it needs
+    except AvmitError:
+        missing.append(COMPUTES)
+    return missing
 
 
 def _keep_constants(model: Any, captures: Any, tf: Any, onnx: Any) -> None:

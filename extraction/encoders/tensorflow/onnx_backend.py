@@ -85,6 +85,10 @@ class Exporting:
                 return self._opened(kept.model, kept.facts, "exported before")
         except (DamagedError, KeyError, TypeError):
             how = "exported again, for what was kept of it is damaged"
+        except AvmitError:
+            if self._device in ("cuda", "mps"):
+                raise
+            how = "exported again, for what was kept of it does not load"
         return self._exported(identity, how)
 
     def _exported(self, identity: Mapping[str, Any], how: str) -> ExportedNetwork:
