@@ -79,7 +79,7 @@ class TensorFlowEncoder(Encoder):
             return self._by_tensorflow(loaded, f", for it {error}")
 
     def _why_tensorflow(self) -> str | None:
-        """Say why ONNX Runtime is no choice; None if it is, told without TensorFlow where it can be.
+        """Say why ONNX Runtime is no choice; None if it is, often without TensorFlow.
 
         The words go on after "by TensorFlow on cpu".
         """

@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers as hf
 from support import transformers_models as models
+from support.blocked import run_without
 from support.commands import Run
 
 from avmit import AvmitError
@@ -182,23 +183,14 @@ def test_a_missing_extra(vit: Path, module: str, monkeypatch: pytest.MonkeyPatch
     assert problem(vit) == expected
 
 
-WITHOUT = """
-import sys
-for module in {blocked!r}:
-    sys.modules[module] = None
-sys.argv = ["avmit", *{arguments!r}]
-import avmit_cli
-avmit_cli.main()
-"""
+@pytest.fixture
+def without(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `avmit` where modules cannot be imported."""
 
+    def run_avmit(blocked: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+        return run_without(blocked, "-m", "avmit_cli", *arguments, cwd=tmp_path)
 
-@pytest.fixture(scope="module")
-def without() -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run_without(blocked: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
-        script = WITHOUT.format(blocked=blocked, arguments=[str(one) for one in arguments])
-        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-
-    return run_without
+    return run_avmit
 
 
 def test_without_tensorflow(vit: Path, without: Any) -> None:
@@ -208,7 +200,7 @@ def test_without_tensorflow(vit: Path, without: Any) -> None:
     ran = without(["tensorflow", "keras", "kagglehub"], "encoders", "check", "yamnet")
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [
-        "avmit: tensorflow is not installed or does not load: pip install 'avmit[extraction]'"
+        "avmit: kagglehub is not installed or does not load: pip install 'avmit[extraction]'"
     ]
 
 
