@@ -22,7 +22,7 @@ from extraction.encoders.onnx.session import reason_of
 from extraction.encoders.settings import Device
 from extraction.encoders.tensorflow.export import OPSET, NotExportedError, export
 from extraction.encoders.tensorflow.network import TensorFlowNetwork
-from extraction.encoders.tensorflow.timing import least_samples
+from extraction.encoders.timing import least_samples
 from extraction.extras import require
 from extraction.media.forms import Form, Frames, Sound
 
@@ -32,6 +32,8 @@ FURTHEST = 1e-4
 _VERSION = 1
 """Raise it when the same network is to be exported in another way."""
 
+_LONGEST = 64
+"""Seconds of sound of which an encoder gives something, if it ever does."""
 _WAVEFORMS = 4
 """How many videos' sound an exported network is tried on; of frames it is a batch."""
 
@@ -144,8 +146,10 @@ class Exporting:
         batch, least = None, 0
         if isinstance(encoder.input, Sound):
             rate = encoder.input.rate
-            if _steps(reference, 2 * rate):
-                least = least_samples(lambda samples: _steps(reference, samples), 1, 2 * rate)
+            if not _steps(reference, 0):
+                least = least_samples(
+                    lambda samples: _steps(reference, samples), 1, _LONGEST * rate
+                )
         else:
             batch = spec.shape[0]
         return Feeding(

@@ -18,7 +18,7 @@ from extraction.encoders.tensorflow.encoder import OPTIONS, TensorFlowEncoder
 from extraction.encoders.tensorflow.frames_network import out_of_memory
 from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, place, tensorflow
 from extraction.encoders.tensorflow.sound_network import fetch_from_kaggle
-from extraction.encoders.tensorflow.timing import least_samples
+from extraction.encoders.timing import timing_of
 from extraction.media.forms import Form, Frames, Sound
 from extraction.media.frames import FRAME_SIDE
 from extraction.media.noise import noise
@@ -194,7 +194,7 @@ class _SoundModel(TensorFlowNetwork):
         self.weights_sha256 = weights_digest(encoder.folder)
         with self.placed():
             probe = self._call.first(noise(self._form))
-        self.found = {"width": probe.shape[1], **self._timing()}
+        self.found = {"width": probe.shape[1], **timing_of(self._steps, self._form.rate)}
 
     def graph(self) -> tuple[Callable[[Any], Any], Any]:
         """Return the SavedModel with the choice of its output, for the waveforms that it takes."""
@@ -206,18 +206,6 @@ class _SoundModel(TensorFlowNetwork):
         """Return the embeddings of one waveform."""
         with self.placed():
             return self._call(inputs)
-
-    def _timing(self) -> dict[str, float | None]:
-        """Find out after how many samples another embedding begins."""
-        rate = self._form.rate
-        longest = 2 * rate
-        while self._steps(longest) < 4:
-            if longest >= 64 * rate:
-                return {"window_ms": None, "step_ms": None}
-            longest *= 2
-        second, third, fourth = (least_samples(self._steps, count, longest) for count in (2, 3, 4))
-        step = 1000 * (fourth - third) / rate
-        return {"window_ms": 1000 * second / rate - step, "step_ms": step}
 
     def _steps(self, samples: int) -> int:
         try:

@@ -73,6 +73,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def shards(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in contents(folder).items() if "-of-" in name}
+
+
 def test_configs_by_either_backend_are_the_same(extract: Extract, tmp_path: Path) -> None:
     for config in ("tensorflow", "onnx"):
         assert extract("--backend", config, config=config).code == 0
@@ -123,9 +127,7 @@ def test_a_run_goes_on_by_the_backend_that_it_began_with(
     )
     assert [*folder.glob(".*.spill")]
     assert extract().code == 0
-    mine, whole = (contents(tmp_path / "avmit" / config) for config in ("mine", "whole"))
-    del mine["manifest.json"], whole["manifest.json"]
-    assert mine == whole
+    assert shards(tmp_path / "avmit" / "mine") == shards(tmp_path / "avmit" / "whole")
     assert backends(tmp_path / "avmit") == {(began, "cpu")}
     assert not (tmp_path / "avmit" / ".avmit-work").exists()
 
