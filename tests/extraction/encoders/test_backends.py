@@ -1,10 +1,12 @@
 """What computes TensorFlow's encoders: TensorFlow, or ONNX Runtime after an export that is kept."""
 
+import hashlib
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -357,6 +359,23 @@ def test_weights_of_another_network_are_refused_by_any_backend(
         with pytest.raises(AvmitError, match=r"shape \(3, 64\), vggish \(T, 128\)"):
             VGGISH.configured(settings).open(narrow)
     assert not exports.exists()
+
+
+def test_weights_that_keras_fetched_are_found_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / "tiny.weights.h5"
+    networks.tiny_model().save_weights(path)
+    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    encoder = replace(networks.TINY, md5=md5)
+    assert encoder.find_weights(None) == path
+    close(encoder.open().network.encode(FRAMES), encoder.load(path).encode(FRAMES))
+    path.write_bytes(b"damaged")
+    with pytest.raises(AvmitError, match="cannot fetch the weights of tiny"):
+        encoder.open()
 
 
 def test_the_check_tells_what_computes(exports: Path, tiny: Path, run: Run) -> None:
