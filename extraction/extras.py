@@ -23,6 +23,9 @@ def require(module: str, extra: str = "extraction") -> Any:
     Raises:
         AvmitError: it is not installed; the text has the pip command.
     """
+    if module == "onnxruntime":
+        # Since 1.29 it tells Microsoft of models and runs, unless this is set before its import.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         greets = module in ("tensorflow", "keras") and "tensorflow" not in sys.modules
         with _quiet() if greets else nullcontext():

@@ -18,6 +18,7 @@ os.environ["HF_DATASETS_CACHE"] = str(Path(_CACHES, "datasets"))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["NO_PROXY"] = "127.0.0.1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as extraction sets it; tests import it first
 for _name in ("AVMIT_HOME", "AVMIT_ZENODO_URL"):
     os.environ.pop(_name, None)
 # As `avmit extract` sets it; some tests import TensorFlow first.

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ import tensorflow as tf
 from support import tensorflow_models as networks
 from support.blocked import TENSORFLOW, run_without
 from support.commands import Run
+from support.places import ROOT
 
 from avmit import AvmitError
 from extraction.encoders import registry
@@ -322,6 +325,23 @@ def test_the_first_videos_decide_whether_they_are_the_same(exports: Path, tmp_pa
         encoder.open(None, lambda form: (one for _ in range(9) for one in bright(form)))
     assert not exports.exists()
     encoder.open()
+
+
+def test_nothing_is_told_to_those_who_made_onnx_runtime(tiny: Path, tmp_path: Path) -> None:
+    opened(f"keras:{tiny}", backend="onnx")
+    variables = {name: value for name, value in os.environ.items() if name != "CI"}
+    del variables["ORT_DISABLE_TELEMETRY"]
+    for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR"):
+        (tmp_path / name).mkdir()
+        variables[name] = str(tmp_path / name)
+    command = ["-m", "avmit_cli", "encoders", "check", f"keras:{tiny}"]
+    ran = subprocess.run(
+        [sys.executable, *command], env=variables, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "by ONNX Runtime on cpu, exported before" in ran.stdout
+    assert [*(tmp_path / "HOME").rglob("*")] == []
+    assert [*(tmp_path / "XDG_CACHE_HOME").rglob("*")] == []
 
 
 def test_without_onnx_runtime(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
