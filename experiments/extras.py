@@ -14,8 +14,8 @@ def require(module: str, wanted_by: str, install: str | None = None) -> Any:
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        package = (error.name or module).split(".")[0]
+    except (ImportError, OSError) as error:  # the latter of a shared library that is not there
+        package = (getattr(error, "name", None) or module).split(".")[0]
         raise AvmitError(
             f"{wanted_by} needs {package}, which is not installed or does not load: "
             f"pip install {install or package}"

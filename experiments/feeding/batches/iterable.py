@@ -91,7 +91,8 @@ def batches(
 
     Args:
         source: a `Dataset` of `avmit.load` or `load_dataset`, also after select, shuffle, filter
-            and so on; what `avmit.join` returns; or a stream.
+            and so on; what `avmit.join` returns; or a stream, whose rows come in the order that
+            `datasets` gives the epoch.
         batch_size: rows a batch; the last one of an epoch may have fewer.
         audio: whether to take the audio embeddings.
         visual: whether to take the visual ones.
@@ -114,7 +115,9 @@ def batches(
         `audio` (B, T, D) float32 with zeros after a row's end, `audio_lengths` (B,) int64 and
         `audio_mask` (B, T), true where a timestep is. Jagged: for torch and tensorflow one nested
         or ragged tensor, else `audio_values` (sum of T, D) and `audio_offsets` (B + 1,) int64.
-        Of `columns`, numbers as an array (NaN where a join found nothing), all else as a list.
+        Of `columns`, numbers as an array, all else as a list. Where some are missing, as a join
+        leaves them, numbers are floats in all batches (of a stream, in those), NaN for a missing
+        one.
         Also `set_epoch`, `state_dict` and `load_state_dict`.
 
     Raises:

@@ -82,6 +82,13 @@ def test_epochs_follow_each_other() -> None:
     assert [videos(batches_of(seed=5, epoch=number)) for number in range(3)] == epochs
 
 
+def test_the_last_epoch_there_can_be() -> None:
+    batches = batches_of(epoch=2**64 - 1)
+    list(batches)
+    assert batches.state_dict() == {"seed": 0, "epoch": 0, "position": 0}
+    assert videos(batches) == videos(batches_of())
+
+
 def test_who_counts_batches_comes_to_the_next_epoch_too() -> None:
     """Without asking for the one after the last, as `model.fit` goes through an epoch."""
     counted, asked = batches_of(), batches_of()
