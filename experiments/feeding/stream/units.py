@@ -46,12 +46,11 @@ class Units:
     def at(self, seed: int, epoch: int, row: int) -> tuple[int, int, int]:
         """Return the unit that a row of the rank is in, where in it, and how many units there are.
 
-        Behind the last row it is the last unit, and its end.
+        Behind the last row it is the one behind the last unit.
         """
         bounds = self.bounds(seed, epoch)
-        count = len(bounds) - 1
-        first = min(int(np.searchsorted(bounds, row, side="right")) - 1, max(count - 1, 0))
-        return first, row - int(bounds[first]), count
+        first = int(np.searchsorted(bounds, row, side="right")) - 1
+        return first, row - int(bounds[first]), len(bounds) - 1
 
     def unit(self, seed: int, epoch: int, number: int) -> Unit:
         """Return a unit of the rank, by its number from 0."""
