@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from avmit import AvmitError
 from experiments.extras import require
 from experiments.feeding.batches.collate import jagged
 from experiments.feeding.batches.options import BatchOptions
@@ -13,10 +14,11 @@ from experiments.feeding.batches.position import Epochs, Position
 from experiments.feeding.loaders.packed import Packed, pack, unpack
 from experiments.feeding.rows import Taken
 from experiments.feeding.rows.columns import Matrix
-from experiments.feeding.stream.batches import StreamedBatches
+from experiments.feeding.stream.batches import StreamedBatches, widths
 from experiments.feeding.stream.fetch import Fetcher
 from experiments.feeding.stream.opened import cut, opened
 from experiments.feeding.stream.streaming import Stream
+from experiments.feeding.stream.units import Unit
 
 torch: Any = require("torch", "avmit.torch_loader")
 
@@ -31,15 +33,21 @@ class _Fetched(torch.utils.data.Dataset):  # type: ignore[misc]
         self._units = stream.units
         self._ahead = stream.ahead
         self._columns = columns
+        self._widths = widths(stream.split.schema, columns[0])
         self._fetcher = Fetcher(stream.split, [*columns[0], *columns[1]])
 
-    def __getitem__(self, at: tuple[int, int, int]) -> Packed:
-        unit = self._units.unit(*at)
+    def __getitem__(self, at: tuple[int, int, int]) -> Packed | AvmitError:
+        try:
+            return self._fetched(self._units.unit(*at))
+        except AvmitError as error:
+            return error  # raised, a DataLoader would put the worker's traceback into its text
+
+    def _fetched(self, unit: Unit) -> Packed:
         (whole,) = opened([unit], self._fetcher, *self._columns, self._ahead)
         taken = whole.take(0, len(whole))
         arrays: dict[str, Any] = {}
         for name, rows in taken.embeddings.items():
-            values, offsets = jagged(rows, rows[0].shape[1])
+            values, offsets = jagged(rows, self._widths[name])
             arrays |= {_values(name): values, _offsets(name): offsets}
         return pack(arrays | taken.values)
 
@@ -104,6 +112,8 @@ class StreamLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
     def __init__(
         self, stream: Stream, columns: Columns, options: BatchOptions, ahead: int, **loader: Any
     ):
+        if not loader.get("in_order", True):
+            raise AvmitError("in_order=False: a state could not tell which batches were given")
         self._batches = StreamedBatches(stream, *columns, options, ahead)
         at = self._batches.state_dict()
         Epochs.__init__(self, at["seed"], at["epoch"])
@@ -142,6 +152,8 @@ class StreamLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
         lengths = np.diff(self._stream.units.bounds(at.seed, at.epoch))[first:].tolist()
         units = torch.utils.data.DataLoader.__iter__(self)
         for length, packed in zip(lengths, units, strict=True):
+            if isinstance(packed, AvmitError):
+                raise packed
             yield _Received(packed, self._columns, length)
 
     def _pinned(self, batches: Any) -> Iterator[dict[str, Any]]:
@@ -157,7 +169,7 @@ def _pin(value: Any) -> Any:
     return value.pin_memory() if hasattr(value, "pin_memory") else value
 
 
-def _as_it_is(unit: Packed) -> Packed:
+def _as_it_is(unit: Packed | AvmitError) -> Packed | AvmitError:
     return unit
 
 

@@ -4,6 +4,8 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from experiments.feeding.batches.ahead import made_ahead
 from experiments.feeding.batches.collate import put_together
 from experiments.feeding.batches.formats import formatter
@@ -34,8 +36,7 @@ class StreamedBatches(Epochs):
         self.options = options
         self._ahead = ahead
         self._formatter = formatter(options.format)
-        schema = stream.split.schema
-        self._widths = {n: schema.field(n).type.value_type.list_size for n in embeddings}
+        self._widths = widths(stream.split.schema, embeddings)
 
     def __len__(self) -> int:
         """Return how many batches the next iteration gives."""
@@ -79,3 +80,8 @@ class StreamedBatches(Epochs):
 
     def __repr__(self) -> str:
         return f"StreamedBatches({len(self)} of {self.options.batch_size}: {self._stream})"
+
+
+def widths(schema: pa.Schema, embeddings: Sequence[str]) -> dict[str, int]:
+    """Return the number of values that a timestep of each embedding column has."""
+    return {name: schema.field(name).type.value_type.list_size for name in embeddings}
