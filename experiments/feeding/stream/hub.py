@@ -9,6 +9,7 @@ from typing import Any
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.utils.sha import git_hash
 
 from avmit import AvmitError
 from conversion.hub.client import Answer, BrokenAnswer, fetch
@@ -17,7 +18,7 @@ from conversion.hub.retry import Retry
 from experiments.feeding.stream.source import LONGEST_TEXT, Missing, Source, logger
 
 _TRIES = 6
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT = _BLOB = re.compile(r"[0-9a-f]{40}")
 
 
 class HubSource(Source):
@@ -79,9 +80,16 @@ class HubSource(Source):
 
     def _answer(self, path: str) -> Answer | None:
         try:
-            return self._retry(partial(fetch, self._url(path), LONGEST_TEXT))
+            return self._retry(partial(self._whole, path))
         except EntryNotFoundError:
             return None
+
+    def _whole(self, path: str) -> Answer:
+        answer = fetch(self._url(path), LONGEST_TEXT)
+        etag = answer.headers.get("etag", "").strip('W/"')
+        if _BLOB.fullmatch(etag) and git_hash(bytes(answer.content)) != etag:
+            raise BrokenAnswer(f"{path} came with other bytes than the Hub has")
+        return answer
 
     def read(self, path: str, start: int, length: int) -> bytes | bytearray:
         """Return a part of a file."""

@@ -125,3 +125,15 @@ def cut(units: Iterable[UnitRows], start: int, size: int) -> Iterator[Taken]:
         del unit
     if pieces:
         yield merged(pieces)
+
+
+def parts(units: Iterable[UnitRows], start: int, most: int) -> Iterator[Taken]:
+    """Yield the rows of units, from row `start` of the first one on, as they come.
+
+    Each piece is of one unit and of `most` rows at most: none waits for the unit after it.
+    """
+    for unit in units:
+        for first in range(start, len(unit), most):
+            yield unit.take(first, min(first + most, len(unit)))
+        start = 0
+        del unit

@@ -106,7 +106,10 @@ class Address(Source):
 
     def read(self, path: str, start: int, length: int) -> bytes:
         """Return a part of a file."""
-        part = self._tried(path, start, start + length)
+        try:
+            part = self._tried(path, start, start + length)
+        except Missing:
+            raise AvmitError(f"{self.name}/{path} is missing: bring the package again") from None
         if len(part) > length:  # a server that knows no ranges
             part = part[start : start + length]
         if len(part) != length:
@@ -123,7 +126,10 @@ class Address(Source):
                 raise Missing(path) from None
             except Exception as error:  # of any kind: each of fsspec's file systems has its own
                 if isinstance(error, ImportError):
-                    raise AvmitError(f"{url}: {first_line(error)}") from None
+                    scheme = url.partition("://")[0].replace("https", "http")
+                    raise AvmitError(
+                        f"{url}: {first_line(error)}: pip install 'fsspec[{scheme}]'"
+                    ) from None
                 if attempt == _TRIES:
                     why = f"{type(error).__name__}: {first_line(error)}"
                     raise AvmitError(f"{url} cannot be read ({why})") from None

@@ -19,7 +19,7 @@ from experiments.feeding.rows.choice import Column, choose_columns
 from experiments.feeding.rows.columns import is_embedding
 from experiments.feeding.stream.batches import StreamedBatches
 from experiments.feeding.stream.fetch import Fetcher
-from experiments.feeding.stream.opened import OpenUnit, cut, opened
+from experiments.feeding.stream.opened import OpenUnit, opened, parts
 from experiments.feeding.stream.split import Split, open_split
 from experiments.feeding.stream.units import WINDOW, Units
 
@@ -27,7 +27,7 @@ AHEAD = 8
 """Record batches on their way at once: of 4 MiB each, they fill a link of 200 MB/s and 100 ms."""
 
 _ROWS = 32
-"""Rows that are taken of the record batches at a time."""
+"""Rows that are taken of a unit at a time."""
 _OF_BATCHES = ("audio", "visual", "label")
 """The columns of batches, if none are named."""
 _BUFFER = 1000
@@ -72,7 +72,7 @@ class Stream(Epochs):
         wide = self.wide
         others = [name for name in self.columns if name not in wide]
         start, units = self.open(at, at.position, wide, others)
-        for taken in cut(units, start, _ROWS):
+        for taken in parts(units, start, _ROWS):
             yield from _rows(taken, self.columns)
 
     @property
@@ -205,7 +205,7 @@ def stream(
         raise AvmitError(f'columns={columns!r} is a string: write columns=["{columns}"]')
     found = open_split(data_dir, config, split, revision)
     if found is None:
-        return _unindexed(config, split, data_dir, columns, ordered, batched)
+        return _unindexed(config, split, data_dir, revision, columns, ordered, batched)
     there = list(found.index.columns)
     if columns is None and batched:
         columns = [name for name in _OF_BATCHES if name in there]
@@ -233,11 +233,18 @@ def _unindexed(
     config: str,
     split: str,
     data_dir: Any,
+    revision: str | None,
     columns: Sequence[str] | None,
     ordered: BatchOptions,
     batched: BatchOptions | None,
 ) -> Any:
     """Stream a package without an index as `datasets` does: shard after shard."""
+    if revision is not None or "://" in str(data_dir):
+        where = data_dir if revision is None else f"'{data_dir}' at revision '{revision}'"
+        raise AvmitError(
+            f"'{config}' in {where} has no index.json to read it by: make one with `avmit index` "
+            "and put it beside the shards"
+        )
     warnings.warn(
         f"'{config}' has no index.json: it is read shard after shard, by one connection; make one "
         "with `avmit index` and push it",
