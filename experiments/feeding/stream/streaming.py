@@ -192,7 +192,9 @@ def stream(
         shuffle=shuffle, seed=seed, epoch=epoch, rank=rank, world_size=world_size
     )
     batched = None
-    if batch_size is not None:
+    if batch_size is None:
+        _refuse(timesteps=timesteps, layout=layout, drop_last=drop_last, format=format)
+    else:
         batched = BatchOptions(
             batch_size=batch_size,
             timesteps=timesteps,
@@ -216,6 +218,18 @@ def stream(
         return made
     others = [name for name in chosen if name not in made.wide]
     return made.batches("audio" in chosen, "visual" in chosen, others, batched, BATCHES_AHEAD)
+
+
+def _refuse(**given: Any) -> None:
+    """Tell that rows have none of the options of batches.
+
+    Raises:
+        AvmitError: one of them is given.
+    """
+    usual = BatchOptions()
+    for name, value in given.items():
+        if value != getattr(usual, name):
+            raise AvmitError(f"{name}= is of batches: give batch_size= too")
 
 
 def _known(columns: Sequence[str], there: Sequence[str]) -> list[str]:
