@@ -34,6 +34,9 @@ class Epochs(ABC):
     early begins anew, unless `load_state_dict` says where to go on.
     """
 
+    _counts = "batches"
+    """What a position counts."""
+
     def __init__(self, seed: int, epoch: int):
         self._at = Position(seed, epoch)
         self._resumed = False
@@ -101,8 +104,8 @@ class Epochs(ABC):
         most = self._most(at)
         if most is not None and at.position > most:
             raise AvmitError(
-                f"position={at.position}, and an epoch has {most} batches: the state is of other "
-                "rows, another batch_size or another world_size"
+                f"position={at.position}, and an epoch has {most} {self._counts}: the state is of "
+                "other rows, another batch_size or another world_size"
             )
         self._go_to(at)
         self._resumed = True

@@ -42,6 +42,8 @@ class Stream(Epochs):
     batches of it.
     """
 
+    _counts = "rows"
+
     def __init__(
         self, split: Split, columns: Sequence[str], units: Units, at: Position, ahead: int
     ):
