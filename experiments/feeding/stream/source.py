@@ -1,6 +1,7 @@
 """Where a package lies: a folder, a repository on the Hub, or an address that fsspec knows."""
 
 import logging
+import os
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -79,13 +80,12 @@ class Folder(Source):
                 try:
                     self._mapped[path] = pa.memory_map(str(self._folder / path)).read_buffer()
                 except (OSError, pa.ArrowException) as error:
-                    raise AvmitError(
-                        f"{self.name}/{path} cannot be read ({first_line(error)})"
-                    ) from None
-        part = self._mapped[path].slice(start, length)
-        if part.size != length:
+                    number = getattr(error, "errno", None)
+                    why = os.strerror(number) if number else first_line(error)
+                    raise AvmitError(f"{self.name}/{path} cannot be read ({why})") from None
+        if start + length > self._mapped[path].size:
             raise AvmitError(f"{self.name}/{path} ends before byte {start + length:,}")
-        return part
+        return self._mapped[path].slice(start, length)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self._folder}
