@@ -1,4 +1,4 @@
-"""The order in which a stream's rows come: measured against a full shuffle, and the same forever."""
+"""A stream's order: measured against a full shuffle, and the same forever."""
 
 from pathlib import Path
 from typing import Any
