@@ -14,6 +14,9 @@ from conversion.package.manifest import INDEX, NAME, Manifest, parse_manifest
 from experiments.feeding.rows.columns import Numbers
 from experiments.feeding.stream.source import Missing, Source, open_source
 
+_MOST_ROWS = 2**48
+"""Of a split, so that rows are counted with 64 bits."""
+
 
 class Located(NamedTuple):
     """A record batch, and the path of its shard within the package."""
@@ -83,6 +86,8 @@ def _indexed(source: Source, manifest: Manifest, split: str, path: str) -> Split
         return None
     try:
         index = parse_index(text, manifest)
+        if sum(shard.rows for shard in manifest.shards) > _MOST_ROWS:
+            raise ValueError("it has more rows than there can be")
     except ValueError as error:
         raise AvmitError(
             f"{path} in {source.name} is not the index of its shards ({error}): make it again with "

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -271,11 +272,13 @@ def _unindexed(
         found = found.select_columns([n for n in _OF_BATCHES if n in found.features])
     if ordered.shuffle:
         found = found.shuffle(seed=ordered.seed, buffer_size=_BUFFER)
-    found.set_epoch(ordered.epoch)
     if ordered.world_size > 1:
         found = split_dataset_by_node(found, ordered.rank, ordered.world_size)
     if batched is None:
-        return found.with_format("numpy")
+        found = found.with_format("numpy")
+        found.set_epoch(ordered.epoch)  # last: what else makes a stream of it begins at 0
+        return found
     wide = [f.name for f in found.features.arrow_schema if is_embedding(f.type)]
     others = tuple(name for name in found.features if name not in wide)
+    batched = replace(batched, seed=ordered.seed, epoch=ordered.epoch)
     return StreamBatches(found, ("audio" in wide, "visual" in wide, others), batched, BATCHES_AHEAD)

@@ -17,10 +17,21 @@ WINDOW = 8
 
 @dataclass(frozen=True)
 class Unit:
-    """Record batches by their numbers, and the order of their rows, counted through all of them."""
+    """Record batches by their numbers, with `rows` in all; `mixed` is the seed, the epoch and the
+    part of it that their order follows from, None where they come as they are.
+    """
 
     batches: Numbers
-    order: Numbers
+    rows: int
+    mixed: tuple[int, int, int] | None
+
+    @property
+    def order(self) -> Numbers:
+        """The order of the rows, counted through all record batches.
+
+        To be made once they are here: until then, how many there are is what an index says.
+        """
+        return np.arange(self.rows) if self.mixed is None else shuffled(self.rows, *self.mixed)
 
 
 class Units:
@@ -58,9 +69,9 @@ class Units:
         batches = self.share(seed, epoch)[cuts[number] : cuts[number + 1]]
         length = int(bounds[number + 1] - bounds[number])
         if not self._shuffle:
-            return Unit(batches, np.arange(length))
+            return Unit(batches, length, None)
         part = 1 + self._rank + self._world_size * number
-        return Unit(batches, shuffled(length, seed, epoch, part))
+        return Unit(batches, length, (seed, epoch, part))
 
     def fewest_rows(self, seed: int, epoch: int) -> int:
         """Return how many rows the rank with the fewest gets."""
