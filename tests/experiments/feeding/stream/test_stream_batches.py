@@ -74,12 +74,12 @@ FORMATS = ("numpy", "torch", "tensorflow", "jax")
 )
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_batches_are_those_of_the_mapped_rows(
-    tiny: Path, format: str, options: dict[str, Any], shuffle: bool
+    tiny: Path, format: Any, options: dict[str, Any], shuffle: bool
 ) -> None:
     pytest.importorskip(format)
     order: dict[str, Any] = {"shuffle": shuffle, "seed": 6, "window": 4}
     mapped = in_same_order(tiny, **order)
-    wanted = avmit.batches(mapped, 4, columns=["label", "filename"], format=format, **options)
+    wanted: Any = avmit.batches(mapped, 4, columns=["label", "filename"], format=format, **options)
     found = streamed(tiny, columns=COLUMNS, batch_size=4, format=format, **order, **options)
     assert len(found) == len(wanted) == (13 if "drop_last" in options else 14)
     assert_same_batches(found, wanted)
