@@ -5,6 +5,7 @@ told to. Clients must run with HF_HUB_DISABLE_XET=1: it stores files by LFS, as 
 """
 
 import contextlib
+import os
 import re
 import socket
 import sys
@@ -121,6 +122,8 @@ class _Http(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
         super().__init__(address, handler)
+        # What a test forks does not keep the port.
+        os.register_at_fork(after_in_child=self.socket.close)
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
