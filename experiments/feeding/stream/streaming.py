@@ -1,20 +1,15 @@
 """Rows and batches read by ranges, in order or shuffled: `avmit.stream`."""
 
-import warnings
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from datasets.distributed import split_dataset_by_node
 
-import avmit
 from avmit import AvmitError
 from experiments.feeding.batches import BatchOptions
 from experiments.feeding.batches.iterable import AHEAD as BATCHES_AHEAD
 from experiments.feeding.batches.options import Format, Layout, OnLong, whole_number
 from experiments.feeding.batches.position import Epochs, Position
-from experiments.feeding.batches.streamed import StreamBatches
 from experiments.feeding.rows import Taken
 from experiments.feeding.rows.choice import Column, choose_columns
 from experiments.feeding.rows.columns import is_embedding
@@ -22,6 +17,7 @@ from experiments.feeding.stream.batches import StreamedBatches
 from experiments.feeding.stream.fetch import Fetcher
 from experiments.feeding.stream.opened import OpenUnit, opened, parts
 from experiments.feeding.stream.split import Split, open_split
+from experiments.feeding.stream.unindexed import OF_BATCHES, unindexed
 from experiments.feeding.stream.units import WINDOW, Units
 
 AHEAD = 8
@@ -29,10 +25,6 @@ AHEAD = 8
 
 _ROWS = 32
 """Rows that are taken of a unit at a time."""
-_OF_BATCHES = ("audio", "visual", "label")
-"""The columns of batches, if none are named."""
-_BUFFER = 1000
-"""Rows among which `datasets` mixes, where there is no index."""
 
 
 class Stream(Epochs):
@@ -210,10 +202,10 @@ def stream(
         raise AvmitError(f'columns={columns!r} is a string: write columns=["{columns}"]')
     found = open_split(data_dir, config, split, revision)
     if found is None:
-        return _unindexed(config, split, data_dir, revision, columns, ordered, batched)
+        return unindexed(config, split, data_dir, revision, columns, ordered, batched)
     there = list(found.index.columns)
     if columns is None and batched:
-        columns = [name for name in _OF_BATCHES if name in there]
+        columns = [name for name in OF_BATCHES if name in there]
     chosen = there if columns is None else _known(columns, there)
     units = Units(found.rows, shuffle, rank, world_size, window)
     made = Stream(found, chosen, units, Position(seed, epoch), ahead)
@@ -244,41 +236,3 @@ def _known(columns: Sequence[str], there: Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise AvmitError(f"columns {', '.join(names)}: name each once")
     return names
-
-
-def _unindexed(
-    config: str,
-    split: str,
-    data_dir: Any,
-    revision: str | None,
-    columns: Sequence[str] | None,
-    ordered: BatchOptions,
-    batched: BatchOptions | None,
-) -> Any:
-    """Stream a package without an index as `datasets` does: shard after shard."""
-    if revision is not None or "://" in str(data_dir):
-        where = data_dir if revision is None else f"'{data_dir}' at revision '{revision}'"
-        raise AvmitError(
-            f"'{config}' in {where} has no index.json to read it by: make one with `avmit index` "
-            "and put it beside the shards"
-        )
-    warnings.warn(
-        f"'{config}' has no index.json: it is read shard after shard, by one connection; make one "
-        "with `avmit index` and push it",
-        stacklevel=3,
-    )
-    found = avmit.load(config, split, data_dir=data_dir, streaming=True, columns=columns)
-    if batched and columns is None:
-        found = found.select_columns([n for n in _OF_BATCHES if n in found.features])
-    if ordered.shuffle:
-        found = found.shuffle(seed=ordered.seed, buffer_size=_BUFFER)
-    if ordered.world_size > 1:
-        found = split_dataset_by_node(found, ordered.rank, ordered.world_size)
-    if batched is None:
-        found = found.with_format("numpy")
-        found.set_epoch(ordered.epoch)  # last: what else makes a stream of it begins at 0
-        return found
-    wide = [f.name for f in found.features.arrow_schema if is_embedding(f.type)]
-    others = tuple(name for name in found.features if name not in wide)
-    batched = replace(batched, seed=ordered.seed, epoch=ordered.epoch)
-    return StreamBatches(found, ("audio" in wide, "visual" in wide, others), batched, BATCHES_AHEAD)
