@@ -68,12 +68,25 @@ def open_to_append(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened, is a link, or is no regular file.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY | _NO_LINK
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    return _open_ours(path, os.O_WRONLY | os.O_APPEND, "ab")
+
+
+def open_at_will(path: Path) -> BinaryIO:
+    """Open a file of ours to read and write anywhere, or make it; unbuffered.
+
+    Raises:
+        OSError: it cannot be opened, is a link, or is no regular file.
+    """
+    return _open_ours(path, os.O_RDWR, "r+b")
+
+
+def _open_ours(path: Path, flags: int, mode: str) -> BinaryIO:
+    flags |= os.O_CREAT | _BINARY | _NO_LINK | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path} is no regular file")
-    return open(descriptor, "ab", buffering=0)  # noqa: PTH123 - a descriptor
+    return cast(BinaryIO, open(descriptor, mode, buffering=0))  # noqa: PTH123 - a descriptor
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:

@@ -17,6 +17,7 @@ from conversion.card.readme import write_card
 from conversion.card.render import render_card
 from conversion.hub.errors import explained
 from conversion.hub.remote_package import RemotePackage, open_remote
+from conversion.package.index.kept import Range, holes_of, kept_name, length_of
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
@@ -51,11 +52,15 @@ class Prefetched:
 
 @dataclass(frozen=True)
 class _Config:
-    """A config on its way; `wanted` are the shards that are not here yet, `received` bytes."""
+    """A config on its way; `wanted` are the shards that are not here yet, `received` bytes.
+
+    `holes` are what those lack that a stream kept parts of, by file.
+    """
 
     manifest: Manifest
     staging: Staging
     wanted: list[Shard]
+    holes: dict[str, list[Range]]
     received: list[int] = field(default_factory=list)
 
 
@@ -101,7 +106,7 @@ def _prefetch(
     try:
         with workspace(out) as space:
             check_one_format(out, {name: m.format for name, m in manifests.items()})
-            coming = [_look(manifest, space) for manifest in manifests.values()]
+            coming = [_look(remote, manifest, space) for manifest in manifests.values()]
             missing = sum(_missing_bytes(config) for config in coming)
             _check_space(out, missing)
             progress(0, missing)
@@ -126,7 +131,7 @@ def _prefetch(
     return remote.repository.commit, done
 
 
-def _look(manifest: Manifest, space: Workspace) -> _Config:
+def _look(remote: RemotePackage, manifest: Manifest, space: Workspace) -> _Config:
     """See which shards are here, published or left by a run that was cut off, and stage them."""
     staging = Staging(space, manifest.config, manifest.bad_list)
     wanted = []
@@ -136,14 +141,27 @@ def _look(manifest: Manifest, space: Workspace) -> _Config:
         if found is None:
             wanted.append(shard)
             staging.take_over(_part(staging, shard).name)
+            staging.take_over(_kept(staging, shard).name)
         else:
             staging.adopt(found)
-    return _Config(manifest, staging, wanted)
+    kept = any(_kept(staging, shard).exists() for shard in wanted)
+    index = remote.index(manifest) if kept else None
+    left = {shard.file: shard.bytes - _size(_part(staging, shard)) for shard in wanted}
+    holes = holes_of(index, staging.folder, left) if index else {}
+    return _Config(manifest, staging, wanted, holes)
 
 
 def _missing_bytes(config: _Config) -> int:
-    parts = [(shard, _part(config.staging, shard)) for shard in config.wanted]
-    return sum(s.bytes - (part.stat().st_size if part.exists() else 0) for s, part in parts)
+    return sum(
+        length_of(config.holes[shard.file])
+        if shard.file in config.holes
+        else shard.bytes - _size(_part(config.staging, shard))
+        for shard in config.wanted
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _check_space(out: Path, missing: int) -> None:
@@ -170,13 +188,19 @@ class _Fetching:
             yield partial(self._bring, config, shard)
 
     def _bring(self, config: _Config, shard: Shard) -> None:
-        part = _part(config.staging, shard)
+        path, part = f"{config.manifest.config}/{shard.file}", _part(config.staging, shard)
 
         def came(size: int) -> None:
             config.received.append(size)
             self.came(size)
 
-        self.remote.bring(f"{config.manifest.config}/{shard.file}", shard, part, self.most, came)
+        if shard.file in config.holes:
+            kept = _kept(config.staging, shard)
+            self.remote.fill(path, kept, config.holes[shard.file], self.most, came)
+            if is_intact(kept, shard):
+                kept.replace(config.staging.shard(shard.file))
+                return
+        self.remote.bring(path, shard, part, self.most, came)
         part.replace(config.staging.shard(shard.file))
 
 
@@ -249,6 +273,11 @@ def _write_card(
     except AvmitError as error:
         if last:
             raise AvmitError(f"{out}: all came, but {CARD} cannot be written: {error}") from None
+
+
+def _kept(staging: Staging, shard: Shard) -> Path:
+    """Return where a shard grows of which a stream kept parts."""
+    return staging.folder / kept_name(shard.file, shard.sha256)
 
 
 def _part(staging: Staging, shard: Shard) -> Path:

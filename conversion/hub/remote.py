@@ -80,18 +80,19 @@ class Repository:
         return content
 
     def pieces(
-        self, path: str, start: int = 0, most: int | None = None
+        self, path: str, start: int = 0, most: int | None = None, end: int | None = None
     ) -> Iterator[bytes | bytearray]:
-        """Yield a file's content from byte `start` on, in pieces of RANGE, or of `most` bytes if
-        that is less; its hash is not checked.
+        """Yield a file's content from byte `start` on, up to `end` if given, in pieces of RANGE, or
+        of `most` bytes if that is less; its hash is not checked.
 
         Raises:
             BrokenAnswer: what came is not those bytes of a file, each time.
         """
         size = self.files[path].size
         longer = replace(self.retry, attempts=max(self.retry.attempts, _TRIES))
-        while start < size:
-            stop = min(start + min(RANGE, most or RANGE), size)
+        end = size if end is None else end
+        while start < end:
+            stop = min(start + min(RANGE, most or RANGE), end)
             bring = partial(self._range, path, start, stop, size)
             yield longer(bring, doing=f"fetching {path}")
             start = stop

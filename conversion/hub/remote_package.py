@@ -17,7 +17,10 @@ from conversion.hub import retry as hub_retry
 from conversion.hub.client import Tell
 from conversion.hub.remote import Repository, open_repository
 from conversion.hub.retry import Retry
+from conversion.package.index.index_file import Index, parse_index
+from conversion.package.index.kept import Range, write_at
 from conversion.package.manifest import (
+    INDEX,
     MISSING,
     NAME,
     Manifest,
@@ -27,7 +30,7 @@ from conversion.package.manifest import (
 )
 from conversion.package.manifest_problems import check_config_name
 from conversion.package.staging import is_intact
-from conversion.whole import open_to_append
+from conversion.whole import open_at_will, open_to_append
 
 _ATTEMPTS = 4  # to bring a shard whole
 _ASK = "ask its owner to push it again"
@@ -127,6 +130,39 @@ class RemotePackage:
         if file is None or file.size > LONGEST:
             return ""
         return self.repository.read(CARD).decode("utf-8", errors="replace")
+
+    def index(self, manifest: Manifest) -> Index | None:
+        """Read a config's index; None where there is none that is of these shards."""
+        path = f"{manifest.config}/{INDEX}"
+        if path not in self.repository.files:
+            return None
+        try:
+            return parse_index(self.repository.read(path), manifest)
+        except (ValueError, AvmitError):
+            return None
+
+    def fill(
+        self,
+        path: str,
+        part: Path,
+        ranges: Sequence[Range],
+        most: int,
+        came: Callable[[int], None],
+    ) -> None:
+        """Bring ranges of a shard into the file `part`; they are not checked.
+
+        Raises:
+            OSError: they cannot be written.
+            Exception: those of `Repository.pieces`.
+        """
+        with open_at_will(part) as file:
+            for start, end in ranges:
+                for piece in self.repository.pieces(path, start, most, end):
+                    self.repository.retry.pause(0)
+                    write_at(file, start, piece)
+                    start += len(piece)
+                    came(len(piece))
+            os.fsync(file.fileno())
 
     def bring(
         self, path: str, shard: Shard, part: Path, most: int, came: Callable[[int], None]

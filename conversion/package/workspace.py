@@ -25,6 +25,9 @@ _IDLE_SECONDS = 3600
 """A folder of another machine's run, or of one whose number has come up again, is given up when
 nothing changed in it for so long; a run that is at work changes its own every few minutes."""
 
+_SHARED = "kept-0-00000000"
+"""In place of a run's token: nobody's, so that whoever finds it may move what is there."""
+
 _FOLDER = re.compile(r"(?P<name>.+)\.(?P<host>[\w-]*)-(?P<pid>\d+)-[0-9a-f]{8}")
 _live: set[str] = set()
 """The tokens of this process's runs that are at work."""
@@ -47,6 +50,13 @@ class Workspace:
         folder = self.work / f"{name}.{self.token}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def shared(self, name: str) -> Path:
+        """Return the folder of that name that runs share which believe nothing in it unchecked.
+
+        It need not be there, and what is in it may be gone at any time.
+        """
+        return self.work / f"{name}.{_SHARED}"
 
     def earlier(self, name: str) -> list[Path]:
         """Return other runs' folders of that name, the latest first; none of them is a link."""
@@ -84,6 +94,8 @@ def is_given_up(folder: Path) -> bool:
     if match is None:
         return False
     token = folder.name.removeprefix(f"{match['name']}.")
+    if token == _SHARED:
+        return True
     pid = int(match["pid"])
     if match["host"] == _host() and token not in _live and (pid == os.getpid() or _has_ended(pid)):
         return True
