@@ -141,12 +141,14 @@ class StreamLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
         if self.num_workers == 0:
             yield from self._pinned(self._batches.coming(at))
             return
+        self._stream.settle()
         size = self._batches.options.batch_size
         first, within, _ = self._stream.units.at(at.seed, at.epoch, at.position * size)
         self._coming.at, self._coming.first = at, first
         pieces = cut(self._received(at, first), within, size)
         for number, taken in enumerate(islice(pieces, self._most(at) - at.position), at.position):
             yield from self._pinned([self._batches.make(taken, number * size)])
+        self._stream.settle()
 
     def _received(self, at: Position, first: int) -> Iterator[_Received]:
         lengths = np.diff(self._stream.units.bounds(at.seed, at.epoch))[first:].tolist()

@@ -68,6 +68,7 @@ class StreamedBatches(Epochs):
         for batch in made_ahead(make, range(at.position, self.most(at)), self._ahead):
             if batch is not None:
                 yield batch
+        self._stream.settle()
 
     def make(self, taken: Taken, first: int) -> dict[str, Any]:
         """Make a batch of rows, the first of which has that number among the rank's."""

@@ -52,6 +52,9 @@ class Source(ABC):
             AvmitError: they cannot be read.
         """
 
+    def settle(self) -> None:  # noqa: B027 - most have nothing to do
+        """See what has come, when an epoch begins or has ended; sources that keep none need not."""
+
 
 class Folder(Source):
     """A package in a folder, whose files are mapped: no byte is copied."""

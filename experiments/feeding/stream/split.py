@@ -12,7 +12,8 @@ from avmit import AvmitError
 from conversion.package.index.index_file import Index, IndexedBatch, parse_index
 from conversion.package.manifest import INDEX, NAME, Manifest, parse_manifest
 from experiments.feeding.rows.columns import Numbers
-from experiments.feeding.stream.source import Missing, Source, open_source
+from experiments.feeding.stream.keep import kept
+from experiments.feeding.stream.source import Folder, Missing, Source, open_source
 
 _MOST_ROWS = 2**48
 """Of a split, so that rows are counted with 64 bits."""
@@ -50,8 +51,12 @@ class Split:
         return datasets.Features.from_arrow_schema(self.schema)
 
 
-def open_split(data_dir: Any, config: str, split: str, revision: str | None) -> Split | None:
+def open_split(
+    data_dir: Any, config: str, split: str, revision: str | None, keep: Any = None
+) -> Split | None:
     """Open a split of a package; None where the package has no index of it.
+
+    What is read is kept in the folder `keep`, if there is one.
 
     Raises:
         AvmitError: there is no such package, config or split, its manifest or index makes no
@@ -59,6 +64,8 @@ def open_split(data_dir: Any, config: str, split: str, revision: str | None) -> 
     """
     manifest_path, index_path = f"{config}/{NAME}", f"{config}/{INDEX}"
     source = open_source(data_dir, revision, [manifest_path, index_path])
+    if keep is not None and isinstance(source, Folder):
+        raise AvmitError(f"keep={str(keep)!r}: {source.name} is a folder already, leave keep= out")
     try:
         text = source.text(manifest_path)
     except Missing:
@@ -76,10 +83,10 @@ def open_split(data_dir: Any, config: str, split: str, revision: str | None) -> 
         raise AvmitError(
             f"no split '{split}' in config '{config}'; there are: {', '.join(manifest.splits)}"
         )
-    return _indexed(source, manifest, split, index_path)
+    return _indexed(source, manifest, split, index_path, keep)
 
 
-def _indexed(source: Source, manifest: Manifest, split: str, path: str) -> Split | None:
+def _indexed(source: Source, manifest: Manifest, split: str, path: str, keep: Any) -> Split | None:
     try:
         text = source.text(path)
     except Missing:
@@ -93,6 +100,8 @@ def _indexed(source: Source, manifest: Manifest, split: str, path: str) -> Split
             f"{path} in {source.name} is not the index of its shards ({error}): make it again with "
             "`avmit index`"
         ) from None
+    if keep is not None:
+        source = kept(source, keep, manifest, index)
     files = {shard.file for shard in manifest.splits[split]}
     batches = tuple(
         Located(f"{manifest.config}/{shard.file}", batch)

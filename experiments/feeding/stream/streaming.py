@@ -1,5 +1,6 @@
 """Rows and batches read by ranges, in order or shuffled: `avmit.stream`."""
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -69,6 +70,11 @@ class Stream(Epochs):
         start, units = self.open(at, at.position, wide, others)
         for taken in parts(units, start, _ROWS):
             yield from _rows(taken, self.columns)
+        self.settle()
+
+    def settle(self) -> None:
+        """See what has come of shards that are kept, when an epoch begins or has ended."""
+        self.split.source.settle()
 
     @property
     def wide(self) -> list[str]:
@@ -83,6 +89,7 @@ class Stream(Epochs):
         Returns:
             Where in the first unit the row is, and the units.
         """
+        self.settle()
         fetcher = Fetcher(self.split, [*embeddings, *others])
         first, within, count = self.units.at(at.seed, at.epoch, row)
         units = (self.units.unit(at.seed, at.epoch, number) for number in range(first, count))
@@ -148,6 +155,7 @@ def stream(
     ahead: int = AHEAD,
     window: int = WINDOW,
     revision: str | None = None,
+    keep: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Read a split from where it lies by ranges of bytes, in order or shuffled.
 
@@ -171,6 +179,10 @@ def stream(
         window: record batches among which rows are mixed.
         revision: a branch, tag or commit on the Hub; by default main as it is now. The stream stays
             with that commit.
+        keep: a folder in which to keep what comes, so that it is fetched once only, by this and
+            later runs; `avmit prefetch REPO --out FOLDER` fetches the rest and makes a package of
+            it. Not for a package in a folder. Where the disk gets full, a UserWarning says so and
+            the stream goes on.
 
     Returns:
         An iterable with `len` of rows, or of batches as `avmit.batches` gives them; with
@@ -200,8 +212,13 @@ def stream(
         )
     if isinstance(columns, str):
         raise AvmitError(f'columns={columns!r} is a string: write columns=["{columns}"]')
-    found = open_split(data_dir, config, split, revision)
+    found = open_split(data_dir, config, split, revision, keep)
     if found is None:
+        if keep is not None:
+            raise AvmitError(
+                f"'{config}' has no index.json, by which parts of it could be kept: leave keep= "
+                "out, or make an index with `avmit index` and push it"
+            )
         return unindexed(config, split, data_dir, revision, columns, ordered, batched)
     there = list(found.index.columns)
     if columns is None and batched:
