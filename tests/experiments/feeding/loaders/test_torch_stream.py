@@ -39,14 +39,11 @@ def loader_of(source: Any, workers: int = 0, size: int = 6, **options: Any) -> A
     """Return a loader of a stream that is shuffled unless it is said otherwise."""
     order = ("shuffle", "seed", "epoch", "rank", "world_size", "window", "ahead")
     asked = {name: options.pop(name) for name in order if name in options}
-    context = {"multiprocessing_context": "fork"} if workers else {}
-    return avmit.torch_loader(
-        streamed(source, **{"shuffle": True, "seed": 5, **asked}),
-        size,
-        **{"columns": ["label", "filename"], **options},
-        num_workers=workers,
-        **context,
-    )
+    if workers:
+        options["multiprocessing_context"] = "fork"
+    options = {"columns": ["label", "filename"], **options}
+    stream = streamed(source, **{"shuffle": True, "seed": 5, **asked})
+    return avmit.torch_loader(stream, size, num_workers=workers, **options)
 
 
 def assert_same(found: Any, wanted: Any) -> None:
@@ -88,12 +85,8 @@ def test_batches_are_those_of_the_stream(tiny: Path, options: dict[str, Any]) ->
     }
     rest = {name: value for name, value in options.items() if name not in (*ordered, "size")}
     stream = streamed(tiny, **{"shuffle": True, "seed": 5, **ordered})
-    wanted: Any = avmit.batches(
-        stream,
-        options.get("size", 6),
-        format="torch",
-        **{"columns": ["label", "filename"], **rest},
-    )
+    rest = {"columns": ["label", "filename"], **rest}
+    wanted: Any = avmit.batches(stream, options.get("size", 6), format="torch", **rest)
     for workers in (0, 1, 2):
         loader = loader_of(tiny, workers, **options)
         assert len(loader) == len(wanted)

@@ -170,7 +170,7 @@ def test_a_row_that_is_too_long_is_told_by_its_place_in_the_stream(tiny: Path) -
         ({"seed": -1}, "seed=-1: it is a whole number from 0 on"),
         ({"epoch": 0.5}, "epoch=0.5 is not a whole number"),
         ({"window": 0}, "window=0: it is a whole number from 1 on"),
-        ({"ahead": -1}, "ahead=-1 is not a number of batches, from 0 on"),
+        ({"ahead": -1}, "ahead=-1: it is a whole number from 1 on"),
         ({"batch_size": 0}, "batch_size=0: it is a whole number from 1 on"),
         ({"batch_size": 4, "format": "x"}, "format='x': it is one of "),
         (
