@@ -153,10 +153,13 @@ class StreamLoader(torch.utils.data.DataLoader, Epochs):  # type: ignore[misc]
     def _received(self, at: Position, first: int) -> Iterator[_Received]:
         lengths = np.diff(self._stream.units.bounds(at.seed, at.epoch))[first:].tolist()
         units = torch.utils.data.DataLoader.__iter__(self)
-        for length, packed in zip(lengths, units, strict=True):
-            if isinstance(packed, AvmitError):
-                raise packed
-            yield _Received(packed, self._columns, length)
+        try:
+            for length, packed in zip(lengths, units, strict=True):
+                if isinstance(packed, AvmitError):
+                    raise packed
+                yield _Received(packed, self._columns, length)
+        finally:
+            del units  # an error's traceback would keep the workers
 
     def _pinned(self, batches: Any) -> Iterator[dict[str, Any]]:
         if not self.pin_memory:

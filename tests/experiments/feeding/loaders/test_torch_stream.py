@@ -1,6 +1,7 @@
 """`avmit.torch_loader` of a stream: the same batches, of whatever number of workers."""
 
 import json
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -78,13 +79,16 @@ def assert_same(found: Any, wanted: Any) -> None:
     ids=["padded", "timesteps", "full", "jagged", "visual", "in order", "rank", "no rows"],
 )
 def test_batches_are_those_of_the_stream(tiny: Path, options: dict[str, Any]) -> None:
-    ordered = {
+    ordered: dict[str, Any] = {
         name: options[name]
         for name in ("shuffle", "rank", "world_size", "window")
         if name in options
     }
-    rest = {name: value for name, value in options.items() if name not in (*ordered, "size")}
-    stream = streamed(tiny, **{"shuffle": True, "seed": 5, **ordered})
+    rest: dict[str, Any] = {
+        name: value for name, value in options.items() if name not in (*ordered, "size")
+    }
+    order: dict[str, Any] = {"shuffle": True, "seed": 5, **ordered}
+    stream = streamed(tiny, **order)
     rest = {"columns": ["label", "filename"], **rest}
     wanted: Any = avmit.batches(stream, options.get("size", 6), format="torch", **rest)
     for workers in (0, 1, 2):
@@ -188,6 +192,7 @@ def test_what_a_worker_cannot_fetch_is_told_in_one_line(
         "owner to make it again"
     )
     assert loader.state_dict() == {"seed": 5, "epoch": 0, "position": 0}
+    assert multiprocessing.active_children() == []  # though the error is still here
     hub.faults = []
     assert len(list(loader)) == 9
 
