@@ -137,6 +137,21 @@ def test_the_schema_is_read_without_a_whole_block(
     assert 0 < sum(request.sent for request in hub.of("^/storage/")) <= 2**17
 
 
+def test_a_shard_is_read_over_one_connection(
+    hub: HubServer, sharded_package: Path, sharded_release: Path, cache: Path
+) -> None:
+    """From its beginning to its end, not in blocks that are waited for."""
+    hub.put_folder("ann/whole", sharded_package)
+    rows = stream("avmit", "ann/whole")
+    hub.reset_counts()
+    names = [row["tfrecord_filename"] for row in rows]
+    assert names == split_names(sharded_release, "train")
+    shards = sorted((sharded_package / CONFIG).glob("train-*"))
+    read = [r for r in hub.of("^/storage/", "GET") if r.sent > 2**17]
+    assert [r.sent for r in read] == [path.stat().st_size for path in shards]
+    assert {r.headers.get("Range") for r in read} <= {None, "bytes=0-"}
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "fault",
