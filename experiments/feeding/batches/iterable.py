@@ -91,8 +91,8 @@ def batches(
 
     Args:
         source: a `Dataset` of `avmit.load` or `load_dataset`, also after select, shuffle, filter
-            and so on; what `avmit.join` returns; or a stream, whose rows come in the order that
-            `datasets` gives the epoch.
+            and so on; what `avmit.join` returns; or a stream. Of one of `datasets` the rows come in
+            the order that it gives the epoch.
         batch_size: rows a batch; the last one of an epoch may have fewer.
         audio: whether to take the audio embeddings.
         visual: whether to take the visual ones.

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from avmit import AvmitError
+from conversion.wording import printable
 from experiments.extras import require
 from experiments.feeding.batches.formats import formatter
 from experiments.feeding.batches.iterable import AHEAD
@@ -131,11 +133,20 @@ class _Batches:
         if position == len(self._maker) - 1:
             self._epoch = int(epoch) + 1
         return [
-            np.array([str(v).encode() for v in batch[name]], object)
-            if kind == tf.string
-            else batch[name]
+            _as_text(name, batch[name]) if kind == tf.string else batch[name]
             for name, _, kind in self._parts()
         ]
+
+
+def _as_text(name: str, values: list[Any]) -> Any:
+    """Return text as TensorFlow takes it, which has nothing for what is missing."""
+    for value in values:
+        if not isinstance(value, (str, bytes)):
+            raise AvmitError(
+                f"'{printable(name)}' has {printable(repr(value))} in a row, and TensorFlow takes "
+                "numbers and text alone: fill it, or name other inputs and targets"
+            )
+    return np.array([v.encode() if isinstance(v, str) else v for v in values], object)
 
 
 def _specs(maker: BatchMaker) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.feeding import (
     SOME,
@@ -36,7 +38,9 @@ def test_batches_are_those_of_a_loop() -> None:
         inputs=("audio", "visual", "audio_mask", "visual_lengths", "filename"),
         targets=("label", "r3"),
     )
-    for (inputs, targets), rows in zip(dataset, in_batches(made_rows(SOME), 4), strict=True):
+    kept = list(dataset)
+    assert len(list(dataset)) == len(kept)  # whose memory is not that of batches that are in use
+    for (inputs, targets), rows in zip(kept, in_batches(made_rows(SOME), 4), strict=True):
         for name in ("audio", "visual"):
             assert_array(inputs[name].numpy(), padded(rows, name))
         lengths = [len(row["audio"]) for row in rows]
@@ -53,7 +57,9 @@ def test_jagged_batches() -> None:
         tf.RaggedTensorSpec([None, None, 2], tf.float32, 1, tf.int64),
         tf.TensorSpec([None], tf.int64),
     )
-    for (visual, label), rows in zip(dataset, in_batches(made_rows(SOME), 4), strict=True):
+    kept = list(dataset)
+    assert len(list(dataset)) == len(kept)
+    for (visual, label), rows in zip(kept, in_batches(made_rows(SOME), 4), strict=True):
         assert visual.to_list() == [row["visual"].tolist() for row in rows]
         assert label.numpy().tolist() == [row["label"] for row in rows]
 
@@ -227,6 +233,35 @@ def test_bad_options(options: dict[str, Any], said: str) -> None:
     with pytest.raises(avmit.AvmitError) as error:
         avmit.tf_dataset(in_memory(SOME), **{"columns": COLUMNS, **options})
     assert str(error.value) == said
+
+
+def test_text_and_what_is_none() -> None:
+    values = pa.table(
+        {
+            "name": ["ü", ""],
+            "data": [b"\0\xff", b""],
+            "gaps": pa.array(["a", None]),
+            "list": [[1], [2]],
+            "votes": pa.array([1, None]),
+        }
+    )
+    ds = datasets.Dataset(values)
+
+    def taken(name: str) -> Any:
+        options: Any = {"audio": False, "visual": False, "columns": values.schema.names}
+        (batch,) = avmit.tf_dataset(ds, inputs=name, targets=None, **options)
+        return batch.numpy().tolist()
+
+    assert taken("name") == ["ü".encode(), b""]
+    assert taken("data") == [b"\0\xff", b""]
+    assert repr(taken("votes")) == "[1.0, nan]"
+    for name, value in (("gaps", "None"), ("list", "[1]")):
+        with pytest.raises(tf.errors.UnknownError) as error:
+            taken(name)
+        assert (
+            f"AvmitError: '{name}' has {value} in a row, and TensorFlow takes numbers and text "
+            "alone: fill it, or name other inputs and targets"
+        ) in str(error.value)
 
 
 def test_a_stream_is_refused() -> None:
