@@ -40,6 +40,14 @@ def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "onnx"
 
 
+@pytest.fixture
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No classes for .keras files, as in a process of its own."""
+    registered = keras.saving.get_custom_objects()
+    for name in [*registered]:
+        monkeypatch.delitem(registered, name)
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Keras model with a normalization layer, whose constants Keras keeps outside its graph."""
@@ -99,7 +107,9 @@ def test_both_backends_give_the_same(exports: Path, tiny: Path) -> None:
     assert again == note.replace("now", "before")
 
 
-def test_what_is_kept_needs_no_tensorflow(exports: Path, tiny: Path, tmp_path: Path) -> None:
+def test_what_is_kept_needs_no_tensorflow(
+    exports: Path, tiny: Path, tmp_path: Path, nothing_registered: None
+) -> None:
     sound = networks.save_yamnet(tmp_path / "yamnet")
     names = {"visual": f"keras:{tiny}", "audio": f"saved_model:{sound}"}
     sides = {one: opened(name, one, output=_output(one)) for one, name in names.items()}
@@ -327,7 +337,9 @@ def test_the_first_videos_decide_whether_they_are_the_same(exports: Path, tmp_pa
     encoder.open()
 
 
-def test_nothing_is_told_to_those_who_made_onnx_runtime(tiny: Path, tmp_path: Path) -> None:
+def test_nothing_is_told_to_those_who_made_onnx_runtime(
+    tiny: Path, tmp_path: Path, nothing_registered: None
+) -> None:
     opened(f"keras:{tiny}", backend="onnx")
     variables = {name: value for name, value in os.environ.items() if name != "CI"}
     del variables["ORT_DISABLE_TELEMETRY"]
