@@ -264,7 +264,10 @@ def _same(built: Path, published: Path) -> bool:
 
 
 def _named(manifest: Manifest) -> set[str]:
-    return {*_BESIDE, *(shard.file for shard in manifest.shards)}
+    """Return what a config's manifest names: lists of what was left out only if something was."""
+    lists = {MISSING: manifest.missing_records, manifest.bad_list: manifest.bad_records}
+    listed = {name for name, count in lists.items() if count}
+    return {NAME, INDEX, *listed, *(shard.file for shard in manifest.shards)}
 
 
 def _is_file(path: Path) -> bool:
