@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.commands import Run
 from support.hub.server import HubServer
@@ -201,6 +201,12 @@ def filled(hub: HubServer, prepared: Path, run: Run) -> HubServer:
 
 def test_every_foreign_file_is_there_afterwards(filled: HubServer, prepared: Path) -> None:
     @settings(max_examples=60)
+    @example(
+        command="convert",
+        where="package",
+        foreign=[("ratings", "bad_records.csv", b"\0")],
+        elsewhere=[],
+    )
     @given(
         command=st.sampled_from(sorted(commands(prepared, prepared))),
         where=WHERE,
