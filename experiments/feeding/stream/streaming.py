@@ -21,8 +21,8 @@ from experiments.feeding.stream.split import Split, open_split
 from experiments.feeding.stream.unindexed import OF_BATCHES, unindexed
 from experiments.feeding.stream.units import WINDOW, Units
 
-AHEAD = 8
-"""Record batches on their way at once: of 4 MiB each, they fill a link of 200 MB/s and 100 ms."""
+AHEAD = 16
+"""Record batches on their way at once: of 4 MiB each, they fill a link of 100 MB/s and 100 ms."""
 
 _ROWS = 32
 """Rows that are taken of a unit at a time."""
