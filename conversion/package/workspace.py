@@ -145,8 +145,8 @@ def workspace(
 def _acquire(lock: filelock.BaseFileLock) -> None:
     try:
         lock.acquire(timeout=0)
-    except NotImplementedError:
-        pass  # filelock's word for a file system without locks
+    except NotImplementedError:  # filelock's word for a file system without locks
+        pass
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

@@ -130,8 +130,8 @@ def torch_loader(
         source: a `Dataset`, what `avmit.join` returns, or what `avmit.stream` does.
         batch_size: rows a batch, and so on up to `on_long`: see `avmit.batches`.
         num_workers: processes that make batches; with none, a thread makes the next two. One thread
-            copies as fast as memory permits: workers are worth it only where more is done in them,
-            as of a stream, whose workers fetch.
+            is faster, for handing over costs more than copying: workers are worth it only where
+            more is done in them, as of a stream, whose workers fetch.
         **loader: what else `DataLoader` takes, such as `pin_memory` or `persistent_workers`.
 
     Returns:

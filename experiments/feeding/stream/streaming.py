@@ -22,7 +22,7 @@ from experiments.feeding.stream.unindexed import OF_BATCHES, unindexed
 from experiments.feeding.stream.units import WINDOW, Units
 
 AHEAD = 16
-"""Record batches on their way at once: of 4 MiB each, they fill a link of 100 MB/s and 100 ms."""
+"""Record batches on their way at once, of 4 MiB each: with eight, a link of 100 ms was idle."""
 
 _ROWS = 32
 """Rows that are taken of a unit at a time."""
