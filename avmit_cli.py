@@ -1,15 +1,16 @@
 """The door of the command `avmit`, which opens only onto packages that are avmit's own.
 
-`conversion` and `extraction` are names of others' packages too. Where one of those is found first,
-`extraction.cli` may not be there to say so: what the installed command calls is therefore in
-neither, nor in avmit.py, a loading script, whose import takes as long as that of `datasets`.
+`conversion`, `extraction` and `experiments` are names of others' packages too. Where one of those
+is found first, its `cli` may not be there to say so: what the installed command calls, and where
+the commands of the three come together, is therefore in none of them, nor in avmit.py, a loading
+script, whose import takes as long as that of `datasets`.
 """
 
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("conversion", "extraction")
+PACKAGES = ("conversion", "extraction", "experiments")
 MARK = "avmit"
 """What each of them says in its `__init__.py`, which another's may have overwritten."""
 
@@ -19,9 +20,11 @@ def main() -> None:
     for name in PACKAGES:
         if problem := _problem(name):
             sys.exit(f"avmit: {problem}")
-    from extraction import cli
+    from conversion import cli as conversion
+    from experiments import cli as experiments
+    from extraction import cli as extraction
 
-    cli.main()
+    conversion.run({**conversion.COMMANDS, **extraction.COMMANDS, **experiments.COMMANDS})
 
 
 def _problem(name: str) -> str:

@@ -61,7 +61,7 @@ def run_floor_written(source: Path, out: Path) -> None:
 
 def run_convert(workers: int) -> Callable[[Path, Path], None]:
     def run(source: Path, out: Path) -> None:
-        from extraction.cli import main
+        from avmit_cli import main
 
         sys.argv = ["avmit", "convert", str(source), "--out", str(out)]
         sys.argv += ["--config", CONFIG, "--workers", str(workers)]

@@ -4,10 +4,11 @@ import errno
 import io
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
-from conversion.lazy import Lazy
+from conversion.lazy import Lazy, lazy_group
 
 COMMANDS = {
     "download": Lazy(
@@ -53,10 +54,14 @@ COMMANDS = {
 }
 
 
-def run(app: typer.Typer) -> None:
-    """Run a command line; what the user can mend is one line on stderr and exit code 1."""
+def run(commands: dict[str, Lazy]) -> None:
+    """Run `avmit` with these commands; what the user can mend is one line on stderr and code 1."""
     signal.signal(signal.SIGINT, _interrupt)
     _escape_what_cannot_be_encoded()
+    app = typer.Typer(
+        cls=lazy_group(commands), no_args_is_help=True, pretty_exceptions_enable=False
+    )
+    app.callback()(avmit)
     try:
         app(prog_name="avmit")
     except _Interrupted:
@@ -64,6 +69,24 @@ def run(app: typer.Typer) -> None:
         sys.exit(130)
     except Exception as error:
         _fail(_mendable(error))
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and stop, if that is asked for."""
+    if asked:
+        from conversion.ground import VERSION  # as late as the commands
+
+        print(f"avmit {VERSION}")
+        raise typer.Exit
+
+
+def avmit(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Audiovisual Moments in Time (AVMIT) as a Hugging Face dataset."""
 
 
 def _mendable(error: Exception) -> str:

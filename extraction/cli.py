@@ -1,11 +1,6 @@
-"""The command line `avmit`: the commands of the conversion and of this package."""
+"""The commands that this package has."""
 
-from typing import Annotated
-
-import typer
-
-from conversion import cli
-from conversion.lazy import Lazy, lazy_group
+from conversion.lazy import Lazy
 
 COMMANDS = {
     "extract": Lazy(
@@ -22,33 +17,3 @@ COMMANDS = {
         "Show the encoders that can be named, what they take, and where their weights come from.",
     ),
 }
-
-app = typer.Typer(
-    cls=lazy_group({**cli.COMMANDS, **COMMANDS}),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-def show_version(asked: bool) -> None:
-    """Print the version and stop, if that is asked for."""
-    if asked:
-        from conversion.ground import VERSION  # as late as the commands
-
-        print(f"avmit {VERSION}")
-        raise typer.Exit
-
-
-@app.callback()
-def avmit(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
-    ] = False,
-) -> None:
-    """Audiovisual Moments in Time (AVMIT) as a Hugging Face dataset."""
-
-
-def main() -> None:
-    """Run `avmit`."""
-    cli.run(app)

@@ -14,9 +14,10 @@ from support.releases import DIMS, SPLITS, shard_rows
 from avmit import AvmitError
 from conversion import cli as conversion_cli
 from conversion.wording import parse_size
+from experiments import cli as experiments_cli
 from extraction import cli as extraction_cli
 
-LAZY = {**conversion_cli.COMMANDS, **extraction_cli.COMMANDS}
+LAZY = {**conversion_cli.COMMANDS, **extraction_cli.COMMANDS, **experiments_cli.COMMANDS}
 COMMANDS: dict[str, Any] = {name: lazy.load(name) for name, lazy in LAZY.items()}
 HEAVY = {"avmit", "datasets", "huggingface_hub", "numpy", "pandas", "pyarrow", "requests"}
 README = ROOT / "README.md"
@@ -26,8 +27,8 @@ def test_the_commands_there_are() -> None:
     assert set(COMMANDS) == {
         *("download", "convert", "verify", "export", "prefetch", "info", "index"),
         *("card", "demo"),
-        *("extract", "encoders", "compare"),
         "push",
+        *("extract", "encoders", "compare"),
     }
 
 
@@ -68,7 +69,7 @@ def test_help_is_shown_without_arguments(run: Run) -> None:
 )
 def test_help_and_mistakes_wait_for_no_library(argument: str, said: str) -> None:
     program = "import sys\ntry: main()\nfinally: print(*sys.modules)"
-    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}", argument]
+    started = [sys.executable, "-c", f"from avmit_cli import main\n{program}", argument]
     ran = subprocess.run(started, capture_output=True, text=True)
     assert said in ran.stdout + ran.stderr
     assert not HEAVY & set(ran.stdout.splitlines()[-1].split())
@@ -76,7 +77,7 @@ def test_help_and_mistakes_wait_for_no_library(argument: str, said: str) -> None
 
 def test_info_imports_nothing_that_takes_long(package: Path) -> None:
     program = "import sys\ntry: main()\nfinally: print(*sys.modules)"
-    started = [sys.executable, "-c", f"from extraction.cli import main\n{program}"]
+    started = [sys.executable, "-c", f"from avmit_cli import main\n{program}"]
     ran = subprocess.run([*started, "info", str(package)], capture_output=True, text=True)
     assert "48 of 57,177 rated videos, so label numbers are of 16 names" in ran.stdout
     assert not {"avmit", "datasets", "huggingface_hub", "pandas"} & set(ran.stdout.split())
