@@ -1,5 +1,8 @@
 """The `avmit` command: its help, its output, and its errors."""
 
+import contextlib
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -118,6 +121,26 @@ def test_info_on_a_narrow_terminal_still_has_the_numbers(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert "…" not in run("info", package).out
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_info_fits_a_terminal(package: Path, columns: int) -> None:
+    """Lines end at the right edge, between words, and nothing of them is lost."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    command = [sys.executable, "-m", "avmit_cli", "info", str(package)]
+    with subprocess.Popen(command, stdout=theirs, cwd=ROOT, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux's word for the end of a terminal
+            while some := os.read(ours, 65536):
+                shown += some
+        assert process.wait() == 0
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= columns
+    piped = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert " ".join(lines).split() == piped.stdout.split()
 
 
 @pytest.mark.parametrize("command", ["info", "card"])

@@ -1,7 +1,7 @@
 """The command `avmit info`."""
 
 from conversion.package.info import describe
-from conversion.terminal import PackageFolder, show, table_console
+from conversion.terminal import PackageFolder, cell, table_console
 
 
 def info(
@@ -12,5 +12,7 @@ def info(
     Example: avmit info avmit
     """
     table, provenance = describe(package)
-    table_console().print(table)
-    show(*provenance)
+    console = table_console()
+    console.print(table)
+    for line in provenance:
+        console.print(cell(line))
