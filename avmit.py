@@ -30,6 +30,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
+    from experiments.choices import select as select
+    from experiments.choices import splits as splits
     from experiments.feeding.batches import batches as batches
     from experiments.feeding.loaders.keras import keras_dataset as keras_dataset
     from experiments.feeding.loaders.tensorflow import tf_dataset as tf_dataset
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from experiments.feeding.rows import rows as rows
     from experiments.feeding.stream import stream as stream
     from experiments.feeding.tables import join as join
-    from experiments.feeding.tables import select as select
 
 __version__ = "0.1.0"
 
@@ -105,7 +106,8 @@ _ELSEWHERE = {
     "join": "experiments.feeding.tables",
     "keras_dataset": "experiments.feeding.loaders.keras",
     "rows": "experiments.feeding.rows",
-    "select": "experiments.feeding.tables",
+    "select": "experiments.choices",
+    "splits": "experiments.choices",
     "stream": "experiments.feeding.stream",
     "tf_dataset": "experiments.feeding.loaders.tensorflow",
     "torch_loader": "experiments.feeding.loaders.torch",

@@ -1,8 +1,7 @@
-"""Choosing rows and joining tables, on the small columns alone."""
+"""Conditions on rows, and joining tables, on the small columns alone."""
 
 from experiments.feeding.tables.joined import Joined
 from experiments.feeding.tables.joining import join
 from experiments.feeding.tables.report import JoinReport
-from experiments.feeding.tables.selecting import select
 
-__all__ = ["JoinReport", "Joined", "join", "select"]
+__all__ = ["JoinReport", "Joined", "join"]

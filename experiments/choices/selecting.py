@@ -1,5 +1,6 @@
 """Choosing rows by their ratings, labels and other small columns: `avmit.select`."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from avmit import AvmitError
+from experiments.choices.named import Missing, of_choice
+from experiments.choices.paper import Choice, read_choice
 from experiments.feeding.rows import Part
 from experiments.feeding.rows.columns import NOT_THERE
 from experiments.feeding.rows.part import parts_of
@@ -25,6 +28,9 @@ def select(
     majority: int | None = None,
     labels: str | int | Sequence[str | int] | None = None,
     classes: Classes | None = None,
+    choice: Choice | None = None,
+    choice_from: str | os.PathLike[str] | None = None,
+    missing: Missing = "error",
     has_audio: bool | None = None,
     where: pc.Expression | None = None,
     relabel: bool = False,
@@ -38,18 +44,25 @@ def select(
             value: 1, 2 or 3.
         labels: the AVMIT classes, by name or by their number in `label`; one can be given alone.
         classes: `test16`, the 16 classes of the test set.
+        choice: `paper-train` or `paper-validation`, the videos that the authors' recognisers were
+            trained and validated on: 410 and 46 of each of the 16 classes.
+        choice_from: the folder that has the authors' AVMIT_train.csv and AVMIT_validation.csv, the
+            CSV itself, or the http(s) address of either; None for the authors' repository, from
+            which it is fetched once.
+        missing: where the rows lack videos of the choice: an `error`, or `skip` them.
         has_audio: whether the video has an audio stream.
         where: an expression of `pyarrow.compute` over the small columns, such as
             `pc.field("MIT_label") == "barking"`. A row for which it is null is not chosen.
-        relabel: number the classes asked for from 0, in the order of their names: column `label` is
-            then a ClassLabel of these alone.
+        relabel: number the classes asked for, those of a choice too, from 0, in the order of their
+            names: column `label` is then a ClassLabel of these alone.
 
     Returns:
         The chosen rows in their order, of the kind of `source`: a `Dataset`, or joined rows.
 
     Raises:
         AvmitError: no row is left, which an empty dataset would say too late; a class is unknown; a
-            column that is needed is not there; an option is out of its range.
+            column that is needed is not there; a choice's CSV cannot be read, or names videos that
+            the rows lack; an option is out of its range.
     """
     parts = parts_of(source)
     if not isinstance(source, (datasets.Dataset, Joined)):
@@ -59,6 +72,13 @@ def select(
         asked.append((f"min_r3={min_r3}", conditions.enough(parts, min_r3)))
     if majority is not None:
         asked.append((f"majority={majority}", conditions.majority(parts, majority)))
+    if choice is not None:
+        chosen_videos = of_choice(parts, read_choice(choice, choice_from), missing)
+        asked.append((f'choice="{choice}"', chosen_videos))
+        if relabel and labels is None and classes is None:
+            classes = "test16"
+    elif choice_from is not None:
+        raise AvmitError('choice_from= says where choice="paper-train" comes from: name a choice')
     if has_audio is not None:
         asked.append((f"has_audio={has_audio}", conditions.with_audio(parts, has_audio)))
     if where is not None:
