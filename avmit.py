@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from experiments.feeding.rows import rows as rows
     from experiments.feeding.stream import stream as stream
     from experiments.feeding.tables import join as join
+    from experiments.pairs import pairs as pairs
 
 __version__ = "0.1.0"
 
@@ -105,6 +106,7 @@ _ELSEWHERE = {
     "batches": "experiments.feeding.batches",
     "join": "experiments.feeding.tables",
     "keras_dataset": "experiments.feeding.loaders.keras",
+    "pairs": "experiments.pairs",
     "rows": "experiments.feeding.rows",
     "select": "experiments.choices",
     "splits": "experiments.choices",

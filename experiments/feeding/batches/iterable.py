@@ -7,7 +7,7 @@ import datasets
 
 from experiments.feeding.batches.ahead import made_ahead
 from experiments.feeding.batches.formats import formatter
-from experiments.feeding.batches.maker import BatchMaker
+from experiments.feeding.batches.maker import BatchMaker, Maker
 from experiments.feeding.batches.options import (
     BatchOptions,
     Format,
@@ -39,9 +39,9 @@ class Batchable(Protocol):
 
 
 class Batches(Epochs):
-    """An epoch of batches each time it is iterated over; made by `avmit.batches`."""
+    """An epoch of batches each time it is iterated over; made by `avmit.batches`, `avmit.pairs`."""
 
-    def __init__(self, maker: BatchMaker, ahead: int = AHEAD):
+    def __init__(self, maker: Maker, ahead: int = AHEAD):
         super().__init__(maker.options.seed, maker.options.epoch)
         self._maker = maker
         self._ahead = ahead

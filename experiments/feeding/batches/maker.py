@@ -1,6 +1,6 @@
 """Makes any batch of a dataset's epoch, here or in a worker."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +11,36 @@ from experiments.feeding.batches.options import BatchOptions
 from experiments.feeding.batches.order import batch_bounds, batch_count, permutation
 from experiments.feeding.rows import Rows
 from experiments.feeding.rows.columns import Numbers
+
+
+class Maker(Protocol):
+    """Makes any batch of an epoch."""
+
+    @property
+    def options(self) -> BatchOptions:
+        """How rows are put together."""
+
+    @property
+    def rows(self) -> Any:
+        """What the batches are made of, to be shown."""
+
+    def __len__(self) -> int: ...
+
+    def make(self, seed: int, epoch: int, position: int, formatter: Formatter) -> dict[str, Any]:
+        """Make a batch."""
+
+
+def count_of(length: int, o: BatchOptions) -> int:
+    """Return how many batches of an epoch of so many rows a rank gets."""
+    return batch_count(length, o.batch_size, o.drop_last, o.rank, o.world_size)
+
+
+def numbers_of(length: int, o: BatchOptions, seed: int, epoch: int, position: int) -> Numbers:
+    """Return the numbers of the rows, of so many in an epoch, that are in a batch of a rank."""
+    start, end = batch_bounds(length, o.batch_size, o.rank, o.world_size, position)
+    if not o.shuffle:
+        return np.arange(start, end)
+    return permutation(length, seed, epoch)[start:end]
 
 
 class BatchMaker:
@@ -29,16 +59,11 @@ class BatchMaker:
         """How many each row of an embedding column gets; None for those of the batch's longest."""
 
     def __len__(self) -> int:
-        o = self.options
-        return batch_count(len(self.rows), o.batch_size, o.drop_last, o.rank, o.world_size)
+        return count_of(len(self.rows), self.options)
 
     def numbers(self, seed: int, epoch: int, position: int) -> Numbers:
         """Return the numbers of the rows that are in a batch."""
-        o = self.options
-        start, end = batch_bounds(len(self.rows), o.batch_size, o.rank, o.world_size, position)
-        if not o.shuffle:
-            return np.arange(start, end)
-        return permutation(len(self.rows), seed, epoch)[start:end]
+        return numbers_of(len(self.rows), self.options, seed, epoch, position)
 
     def make(
         self, seed: int, epoch: int, position: int, formatter: Formatter, new: New = aligned

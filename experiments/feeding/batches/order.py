@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from experiments.feeding.rows.columns import Numbers
 
@@ -28,10 +29,15 @@ def shuffled(length: int, seed: int, epoch: int, part: int = 0) -> Numbers:
 
     `part` is the last of the generator's four counter words, so that no two parts share words.
     """
+    return np.argsort(words(length, seed, epoch, part), kind="stable").astype(np.int64)
+
+
+def words(length: int, seed: int, epoch: int, part: int) -> npt.NDArray[np.uint64]:
+    """Return the generator's words for a part of an epoch."""
     key = np.array([seed, epoch], np.uint64)
     counter = np.array([0, 0, 0, part], np.uint64)
-    words = np.random.Philox(key=key, counter=counter).random_raw(length)
-    return np.argsort(words, kind="stable").astype(np.int64)
+    raw: npt.NDArray[np.uint64] = np.random.Philox(key=key, counter=counter).random_raw(length)
+    return raw
 
 
 def batch_count(length: int, batch_size: int, drop_last: bool, rank: int, world_size: int) -> int:
