@@ -13,7 +13,7 @@ from conversion.wording import printable, some
 from experiments.choices.paper import Chosen
 from experiments.feeding.rows import Part
 from experiments.feeding.rows.columns import Numbers
-from experiments.feeding.tables.conditions import Mask
+from experiments.feeding.tables.conditions import Mask, check_has_audio, with_audio
 from experiments.feeding.tables.labels import LabelColumn
 from experiments.feeding.tables.seen import small_columns, small_names
 
@@ -43,6 +43,22 @@ def is_named(names: pa.ChunkedArray, wanted: Sequence[str]) -> Mask:
     """Tell which of the rows' names are among the wanted ones."""
     found = pc.is_in(names, value_set=pa.array(wanted, pa.large_string())).to_numpy()
     mask: Mask = found & names.is_valid().to_numpy()
+    return mask
+
+
+def heard_of(parts: Sequence[Part], wanted: bool, silent: Sequence[str] | None) -> Mask:
+    """Tell which rows are of videos with audio, or without, by `has_audio` or a list of the silent.
+
+    Raises:
+        AvmitError: neither tells, or there are no names for the list.
+    """
+    if silent is None:
+        return with_audio(parts, wanted)
+    check_has_audio(wanted)
+    without = is_named(filenames(parts, "silent="), silent)
+    if "has_audio" in small_names(parts):
+        without |= with_audio(parts, False)
+    mask: Mask = ~without if wanted else without
     return mask
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from avmit import AvmitError
-from experiments.choices.named import Missing, of_choice
+from experiments.choices.name_list import read_names
+from experiments.choices.named import Missing, heard_of, of_choice
 from experiments.choices.paper import Choice, read_choice
 from experiments.feeding.rows import Part
 from experiments.feeding.rows.columns import NOT_THERE
@@ -32,6 +33,7 @@ def select(
     choice_from: str | os.PathLike[str] | None = None,
     missing: Missing = "error",
     has_audio: bool | None = None,
+    silent: str | os.PathLike[str] | None = None,
     where: pc.Expression | None = None,
     relabel: bool = False,
 ) -> Any:
@@ -51,6 +53,9 @@ def select(
             which it is fetched once.
         missing: where the rows lack videos of the choice: an `error`, or `skip` them.
         has_audio: whether the video has an audio stream.
+        silent: the file in which `avmit silent` listed the videos without sound, for configs that
+            do not tell: those in it have none, and others have, unless `has_audio` is there and
+            says otherwise.
         where: an expression of `pyarrow.compute` over the small columns, such as
             `pc.field("MIT_label") == "barking"`. A row for which it is null is not chosen.
         relabel: number the classes asked for, those of a choice too, from 0, in the order of their
@@ -80,7 +85,10 @@ def select(
     elif choice_from is not None:
         raise AvmitError('choice_from= says where choice="paper-train" comes from: name a choice')
     if has_audio is not None:
-        asked.append((f"has_audio={has_audio}", conditions.with_audio(parts, has_audio)))
+        heard = heard_of(parts, has_audio, None if silent is None else read_names(silent))
+        asked.append((f"has_audio={has_audio}", heard))
+    elif silent is not None:
+        raise AvmitError("silent= says which videos have no audio: pass has_audio=True or False")
     if where is not None:
         asked.append(("where", conditions.computed(parts, where)))
     label = _label(parts, labels, classes, relabel)

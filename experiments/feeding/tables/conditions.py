@@ -70,18 +70,28 @@ def with_audio(parts: Sequence[Part], wanted: bool) -> Mask:
     Raises:
         AvmitError: there is no column `has_audio`.
     """
-    if not isinstance(wanted, (bool, np.bool_)):
-        raise AvmitError(f"has_audio={wanted!r}: it is True or False")
+    check_has_audio(wanted)
     there = small_names(parts)
     if "has_audio" not in there:
         raise AvmitError(
             f"has_audio needs a column of that name, which these rows do not have "
-            f"({_shown(there)}): configs of `avmit extract` have it, the published ones do not tell"
+            f"({_shown(there)}): configs of `avmit extract` have it; for the published ones, "
+            "`avmit silent` lists the videos without: pass silent= its file"
         )
     column = small_columns(parts, ["has_audio"])["has_audio"]
     if not pa.types.is_boolean(column.type):
         raise AvmitError(f"column 'has_audio' is {column.type}, not true or false")
     return _mask(pc.equal(column, pa.scalar(bool(wanted))))
+
+
+def check_has_audio(wanted: bool) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        AvmitError: it is neither.
+    """
+    if not isinstance(wanted, (bool, np.bool_)):
+        raise AvmitError(f"has_audio={wanted!r}: it is True or False")
 
 
 def computed(parts: Sequence[Part], where: pc.Expression) -> Mask:

@@ -244,7 +244,8 @@ def test_when_no_row_is_left_each_condition_is_counted(train: Any) -> None:
         (
             {"has_audio": True},
             f"has_audio needs a column of that name, which these rows do not have ({COLUMNS}): "
-            "configs of `avmit extract` have it, the published ones do not tell",
+            "configs of `avmit extract` have it; for the published ones, `avmit silent` lists the "
+            "videos without: pass silent= its file",
         ),
     ],
 )
