@@ -1,11 +1,10 @@
 """The test videos, which no choice may touch."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from avmit import AvmitError, load
 from experiments.choices.named import filenames
@@ -28,12 +27,13 @@ def test_names(parts: Sequence[Part], test: Any) -> set[str]:
     """
     if test is None:
         return {name for package in _packages(parts) for name in _test_set(package)}
-    if isinstance(test, (list, tuple, set, frozenset)) and all(isinstance(n, str) for n in test):
-        return set(test)
-    if isinstance(test, (str, os.PathLike, pd.DataFrame)) or not isinstance(test, Sequence):
-        names = filenames(side(test, "test").parts, "test=")
-        return {name for name in names.to_pylist() if name is not None}
-    raise AvmitError(f"test= is no list of names: {_HOW}")
+    if isinstance(test, (Sequence, Set, np.ndarray)) and not isinstance(test, str):
+        names = list(test)
+        if all(isinstance(name, str) for name in names):
+            return set(names)
+        raise AvmitError(f"test= is no list of names: {_HOW}")
+    there = filenames(side(test, "test").parts, "test=")
+    return {name for name in there.to_pylist() if name is not None}
 
 
 def _packages(parts: Sequence[Part]) -> list[Path]:

@@ -132,6 +132,6 @@ def _not_empty(rows: pd.DataFrame, column: str) -> Rule:
 def _once(rows: pd.DataFrame) -> Rule:
     def message(row: pd.Series) -> str:
         first = rows.index[np.flatnonzero(rows["filename"] == row["filename"])[0]]
-        return f"{row['filename']} stands in row {first} already: keep one of the two"
+        return f"{printable(row['filename'])} stands in row {first} already: keep one of the two"
 
     return rows["filename"].duplicated().to_numpy(bool), message

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.choosing import chosen_rows, message, paper_csv
 from support.places import REFERENCE
 from support.serving import served
@@ -120,6 +122,16 @@ def test_a_csv_that_is_none_of_the_authors(
     file.write_bytes(content)
     told = message(avmit.select, train, choice="paper-train", choice_from=file)
     assert told.startswith(said.format(file=file))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_hostile_csv_is_one_line(train: Any, tmp_path: Path, data: st.DataObject) -> None:
+    field = st.text(alphabet='a"\n\r,\0\x1b\u2028\ufeff/', max_size=4).map(str.encode)
+    row = st.lists(field, min_size=7, max_size=9).map(b",".join)
+    lines = [HEADER.strip(), *data.draw(st.lists(row | st.binary(max_size=8), max_size=4))]
+    (tmp_path / TRAIN).write_bytes(b"\n".join(lines))
+    assert message(avmit.select, train, choice="paper-train", choice_from=tmp_path)
 
 
 def test_what_cannot_be_read(train: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,7 +187,7 @@ def test_labels_numbered_anew() -> None:
         ]
 
 
-@pytest.mark.parametrize("kind", ["path", "rows", "frame", "names"])
+@pytest.mark.parametrize("kind", ["path", "rows", "column", "frame", "array", "names"])
 def test_the_test_videos_in_all_kinds(kind: str, tmp_path: Path) -> None:
     names = [name for name, _, _ in MANY if name.endswith("7.mp4")]
     rows = rated([(name, "bark", 3) for name in names])
@@ -194,7 +195,9 @@ def test_the_test_videos_in_all_kinds(kind: str, tmp_path: Path) -> None:
     test = {
         "path": tmp_path / "test.csv",
         "rows": rows,
+        "column": rows["filename"],
         "frame": rows.to_pandas(),
+        "array": np.array(names),
         "names": names,
     }[kind]
     chosen = avmit.splits(rated(MANY), 12, 4, labels=CLASSES, test=test)

@@ -38,7 +38,7 @@ def drawn(ds: Any, size: int = 5, **options: Any) -> list[tuple[Any, ...]]:
     return columns_of(avmit.pairs(ds, size, columns=COLUMNS, **options), *names)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.sampled_from(range(4)), min_size=1, max_size=30).filter(
         lambda labels: len(set(labels)) > 1 and min(Counter(labels).values()) > 1
