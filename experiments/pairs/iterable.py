@@ -50,8 +50,9 @@ def pairs(
             videos that have none; their frames are.
         batch_size: pairs a batch; the last one of an epoch may have fewer.
         congruent: the share of pairs whose two videos are of one class, from 0 to 1.
-        itself: whether a video's audio may go with its own frames. Then that is one of its class's
-            choices, as likely as another; else a congruent pair is of two videos.
+        itself: whether a video's audio may go with its own frames, as one of its class's choices
+            and as likely as another, which is how the paper paired; else a congruent pair is of two
+            videos.
         length: pairs an epoch; None for as many as there are rows.
         seed: of what is drawn.
         epoch: the first one.
