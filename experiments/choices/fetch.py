@@ -1,5 +1,7 @@
 """A small file from an address, whole or not at all."""
 
+from urllib.parse import urlsplit
+
 import requests
 
 from avmit import AvmitError
@@ -18,6 +20,8 @@ def fetch(address: str, most: int, instead: str) -> bytes:
         AvmitError: there is no answer, another one, or a longer one.
     """
     said = printable(address)
+    if not _has_host(address):
+        raise AvmitError(f"{said} is no address: {instead}")
 
     def attempt() -> bytes:
         with request(session, address, BRIEF, {}) as response:
@@ -38,5 +42,10 @@ def fetch(address: str, most: int, instead: str) -> bytes:
             return insist(said, attempt, BRIEF)
     except AvmitError as error:
         raise AvmitError(f"{error}; {instead}") from error
-    except requests.exceptions.InvalidURL:
-        raise AvmitError(f"{said} is no address; {instead}") from None
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False

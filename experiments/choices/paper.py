@@ -76,8 +76,10 @@ def read_choice(choice: Choice, place: str | os.PathLike[str] | None) -> Chosen:
     elif isinstance(place, str) and place.startswith(("http://", "https://")):
         address = place if place.endswith(".csv") else f"{place.rstrip('/')}/{file.name}"
         path, data = Path(address.rsplit("/", 1)[-1]), fetch(address, _MOST_BYTES, _instead(file))
-    else:
+    elif isinstance(place, (str, os.PathLike)):
         path, data = _read(Path(place), file)
+    else:
+        raise AvmitError(f"choice_from={place!r} is no path and no address: {_instead(file)}")
     table = read_csv_table(path, data, COLUMNS)
     table.check([_not_empty(table.rows, name) for name in ("filename", "label")])
     table.check([_once(table.rows)])

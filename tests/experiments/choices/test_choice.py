@@ -144,6 +144,14 @@ def test_what_cannot_be_read(train: Any, tmp_path: Path) -> None:
     assert said.startswith(f"{tmp_path / TRAIN} cannot be read (")
 
 
+@pytest.mark.parametrize("address", ["https://", "http://[bad/x", "http:///AVMIT_train.csv"])
+def test_what_is_no_address(train: Any, address: str) -> None:
+    said = message(avmit.select, train, choice="paper-train", choice_from=address)
+    assert said.endswith(
+        f" is no address: pass choice_from= a folder that has {TRAIN}, or that file"
+    )
+
+
 def test_options_that_say_nothing(train: Any, folder: Path) -> None:
     assert message(avmit.select, train, choice="paper-test") == (
         'choice=\'paper-test\': it is one of "paper-train", "paper-validation"'
@@ -154,6 +162,10 @@ def test_options_that_say_nothing(train: Any, folder: Path) -> None:
     assert (
         message(avmit.select, train, choice="paper-train", choice_from=folder, missing="some")
         == "missing='some': it is one of error, skip"
+    )
+    number: Any = 3
+    assert message(avmit.select, train, choice="paper-train", choice_from=number).startswith(
+        "choice_from=3 is no path and no address: pass choice_from= a folder that has "
     )
     bare = train.remove_columns("filename")
     said = message(avmit.select, bare, choice="paper-train", choice_from=folder)
