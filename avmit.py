@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from experiments.choices import select as select
     from experiments.choices import splits as splits
+    from experiments.features import features as features
     from experiments.feeding.batches import batches as batches
     from experiments.feeding.loaders.keras import keras_dataset as keras_dataset
     from experiments.feeding.loaders.tensorflow import tf_dataset as tf_dataset
@@ -104,6 +105,7 @@ _HOW_TO_GET_ONE = (
 
 _ELSEWHERE = {
     "batches": "experiments.feeding.batches",
+    "features": "experiments.features",
     "join": "experiments.feeding.tables",
     "keras_dataset": "experiments.feeding.loaders.keras",
     "pairs": "experiments.pairs",

@@ -43,6 +43,24 @@ def whole_file(
         raise
 
 
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a new file that takes the place of `path` as in `whole_file`.
+
+    For what writes to a name and not to a file that is open.
+    """
+    temporary, file = new_file(path.parent)
+    file.close()
+    try:
+        yield temporary
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(
     path: Path, data: bytes, folder: Path | None = None, *, durable: bool = True
 ) -> None:

@@ -32,7 +32,7 @@ def test_the_commands_there_are() -> None:
         *("card", "demo"),
         "push",
         *("extract", "encoders", "compare"),
-        "silent",
+        *("silent", "features"),
     }
 
 

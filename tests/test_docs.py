@@ -1,29 +1,62 @@
-"""The Python of docs/train.md runs as it stands after `make demo`."""
+"""The Python of the pages in docs/ runs as it stands after `make demo`."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.places import ROOT
 
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "train.md").read_text(encoding="utf-8"), re.DOTALL
-)
+import avmit
+
+PAGES = {"train.md": 9, "brain.md": 3}
+"""And how many blocks each has at least."""
 
 
-def test_there_is_what_to_try() -> None:
-    assert len(BLOCKS) >= 9
+def blocks(page: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+BLOCKS = [(page, index) for page in PAGES for index in range(len(blocks(page)))]
+
+
+@pytest.fixture(scope="module")
+def with_studies(after_demo: Path) -> Path:
+    """The demo's folder, with what docs/brain.md takes from other studies."""
+    names = avmit.load("test_set", "test", data_dir=after_demo / "demo/avmit")
+    generator = np.random.default_rng(0)
+    metadata = {
+        f"{1 + number:04d}": {"MiT_filename": name, "set": "train"}
+        for number, name in enumerate([*names["filename"][20:8:-1], "zooming/yt-elsewhere_1.mp4"])
+    }
+    folder = after_demo / "derivatives" / "stimuli_metadata"
+    folder.mkdir(parents=True)
+    (folder / "annotations.json").write_text(json.dumps(metadata))
+    np.save(after_demo / "betas.npy", generator.standard_normal((13, 30)))
+    lines = [f"{200 - n},{names[n]['new_filename']}" for n in range(len(names) - 1, -1, -1)]
+    (after_demo / "stimuli.csv").write_text("\n".join(["trigger,new_filename", *lines]))
+    np.save(after_demo / "epochs.npy", generator.standard_normal((len(names), 8, 5)))
+    return after_demo
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_there_is_what_to_try(page: str) -> None:
+    assert len(blocks(page)) >= PAGES[page]
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("index", range(len(BLOCKS)))
+@pytest.mark.parametrize(("page", "index"), BLOCKS)
 def test_a_block_runs_as_it_stands(
-    after_demo: Path, monkeypatch: pytest.MonkeyPatch, index: int
+    with_studies: Path, monkeypatch: pytest.MonkeyPatch, page: str, index: int
 ) -> None:
-    block = BLOCKS[index]
-    for module in re.findall(r"^import (torch|keras|jax)$", block, re.MULTILINE):
+    block = blocks(page)[index]
+    for module in re.findall(
+        r"^(?:import|from) (torch|keras|jax|rsatoolbox)\b", block, re.MULTILINE
+    ):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    monkeypatch.chdir(after_demo)
-    exec(compile(block, f"docs/train.md, block {index}", "exec"), {"__name__": "__main__"})
+    monkeypatch.chdir(with_studies)
+    exec(compile(block, f"docs/{page}, block {index}", "exec"), {"__name__": "__main__"})
