@@ -9,8 +9,7 @@ COMMANDS = {
     ),
     "compare": Lazy(
         "extraction.compare.command:compare",
-        "Compare two configs video by video, such as your extraction with the published "
-        "embeddings.",
+        "Compare two configs video by video, and how alike each finds the videos, of any widths.",
     ),
     "encoders": Lazy(
         "extraction.encoders.command:app",

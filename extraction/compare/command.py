@@ -1,5 +1,6 @@
 """`avmit compare`: its tables."""
 
+import json
 from collections.abc import Callable
 from typing import Annotated
 
@@ -9,28 +10,46 @@ from rich.table import Table
 
 from conversion.terminal import PackageFolder, cell, progress_bar, show, table_console
 from extraction.compare import comparison
+from extraction.compare.shown import document, sampled, similarities
 
 
 def compare(
     package: PackageFolder,
     config_a: Annotated[str, typer.Argument(help="An embedding config.")],
-    config_b: Annotated[str, typer.Argument(help="Another, of the same widths.")],
+    config_b: Annotated[
+        str, typer.Argument(help="Another, or the folder of one in another package.")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Of samples and intervals.")] = 0,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of the tables.")
+    ] = False,
 ) -> None:
-    """Compare two configs video by video, such as your extraction with the published embeddings.
+    """Compare two configs video by video, and how alike each finds the videos, of any widths.
 
-    Absolute differences are of single values. Relative ones are of a timestep's vectors, the length
-    of their difference over the longer one's. Videos with other numbers of timesteps come first
-    among the worst.
+    Of the same widths, absolute differences are of single values. Relative ones are of a timestep's
+    vectors, the length of their difference over the longer one's. Videos with other numbers of
+    timesteps come first among the worst.
+
+    Of any widths, each video's mean over its timesteps is compared with those of the others: by
+    linear CKA, by RSA (Spearman's correlation of the videos' dissimilarities, 1 - r), by how many
+    of a video's nearest neighbours are the same, and by how many videos are nearest to the mean of
+    their class. Intervals are of 95%, by drawing videos again.
 
     Example: avmit compare avmit yamnet_effnet mine
     """
     with progress_bar("comparing") as advance:
-        found = comparison.compare(package, config_a, config_b, advance)
+        found = comparison.compare(package, config_a, config_b, advance, seed)
+    if json_output:
+        print(json.dumps(document(found, config_a, config_b), indent=2, allow_nan=False))
+        return
     console = table_console()
-    console.print(_totals(found))
-    console.print(_worst(found, config_a, config_b))
+    if found.columns:
+        console.print(_totals(found))
+        console.print(_worst(found, config_a, config_b))
+    console.print(similarities(found.similarities, config_a, config_b))
+    show(*sampled(found.similarities))
     for column, reason in found.skipped.items():
-        show(f"{column} is not compared: {reason}")
+        show(f"values of {column} are not compared: {reason}")
     show(f"videos in {config_a} alone: {found.only_a:,}; in {config_b} alone: {found.only_b:,}")
 
 

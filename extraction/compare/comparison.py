@@ -1,7 +1,6 @@
 """`avmit compare`: how far two configs' embeddings of the same videos are apart."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,17 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.package.manifest import KEY, Manifest, read_package
-from conversion.package.reader import matrices, read_rows
-from conversion.package.schema import check_schemas
+from extraction.compare.sides import Side, find_side, pairs
+from extraction.compare.similarity import Similarity, similarity
 
 WORST = 10
 """How many of the worst videos are kept."""
 
 Progress = Callable[[int, int], None]
-"""Told of (videos compared since the last call, videos in all)."""
-
-_Row = dict[str, npt.NDArray[np.float32]]
+"""Told of (rows read since the last call, rows to be read in all)."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +97,13 @@ class ColumnDifference:
 
 @dataclass
 class Comparison:
-    """What two configs have in common; `only_a` and `only_b` count videos that one alone has, and
-    `skipped` says of a column why it is not compared.
+    """What two configs have in common: `columns` compares values, where the widths are the same,
+    and `similarities` what the videos are like to each other, of any widths. `only_a` and `only_b`
+    count videos that one alone has, and `skipped` says of a column why its values are not compared.
     """
 
     columns: dict[str, ColumnDifference] = field(default_factory=dict)
+    similarities: dict[str, Similarity] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     only_a: int = 0
     only_b: int = 0
@@ -117,44 +115,67 @@ def compare(
     config_a: str,
     config_b: str,
     progress: Progress = lambda done, total: None,
+    seed: int = 0,
 ) -> Comparison:
-    """Compare the embeddings of the videos that two configs of a package both have.
+    """Compare the embeddings of the videos that two configs both have.
+
+    Args:
+        package: the folder of a package.
+        config_a: a config of it, or the folder of a config of another package.
+        config_b: as `config_a`.
+        progress: told of rows.
+        seed: of the samples and intervals of the similarities.
 
     Raises:
-        AvmitError: a config is not there or has no embeddings, they have no video in common, no
-            column of the same width, or a shard is not one of its config.
+        AvmitError: a config is not there or has no embeddings, they have no video or no column in
+            common, or a shard is not one of its config.
     """
-    manifests = read_package(package)
-    a, b = (_manifest(package, manifests, name) for name in (config_a, config_b))
+    a, b = find_side(package, config_a), find_side(package, config_b)
     result = Comparison()
+    both = []
     for column in ("audio", "visual"):
         widths = a.dims.get(column), b.dims.get(column)
         if None in widths:
             result.skipped[column] = f"{config_b if widths[1] is None else config_a} has none"
-        elif widths[0] != widths[1]:
+            continue
+        both.append(column)
+        if widths[0] != widths[1]:
             result.skipped[column] = f"{widths[0]} and {widths[1]} values wide"
         else:
             result.columns[column] = ColumnDifference()
-    if not result.columns:
+    if not both:
         why = "; ".join(f"{column}: {reason}" for column, reason in result.skipped.items())
         raise AvmitError(
             f"{config_a} and {config_b} have no column to compare ({why}): "
-            "name two configs of the same encoders' widths"
+            "name two configs that have audio, or visual"
         )
-    for manifest in (a, b):
-        check_schemas(package / manifest.config, manifest)
-    names_a, names_b = _names(package, a), _names(package, b)
-    common = names_a & names_b
-    result.only_a, result.only_b = len(names_a - common), len(names_b - common)
+    names_a, names_b = a.names(), b.names()
+    there = set(names_b)
+    common = {name: place for place, name in enumerate(n for n in names_a if n in there)}
+    result.only_a, result.only_b = len(set(names_a)) - len(common), len(there) - len(common)
     if not common:
         raise AvmitError(f"{config_a} and {config_b} in {package} have no video in common")
-    progress(0, len(common))
-    for name, row_a, row_b in _pairs(package, a, b, common, list(result.columns)):
-        for column, total in result.columns.items():
-            result.worst.append(total.add(name, column, row_a[column], row_b[column]))
-        result.worst = sorted(result.worst, key=_badness)[:WORST]
-        progress(1, len(common))
+    total = len(both) * (len(names_a) + len(names_b))
+    total += len(common) if result.columns else 0
+    progress(0, total)
+    if result.columns:
+        for name, row_a, row_b in pairs(a, b, common, list(result.columns)):
+            for column, sums in result.columns.items():
+                result.worst.append(sums.add(name, column, row_a[column], row_b[column]))
+            result.worst = sorted(result.worst, key=_badness)[:WORST]
+            progress(1, total)
+    labels = a.labels(common)
+    for column in both:
+        means = [_means(side, column, common, progress, total) for side in (a, b)]
+        result.similarities[column] = similarity(means[0], means[1], labels, seed)
+        del means  # before those of the next one are made
     return result
+
+
+def _means(
+    side: Side, column: str, common: dict[str, int], progress: Progress, total: int
+) -> npt.NDArray[np.float32]:
+    return side.means(column, common, lambda done: progress(done, total))
 
 
 def differences(
@@ -184,63 +205,3 @@ def differences(
 def _badness(one: VideoDifference) -> tuple[bool, float, str, str]:
     """Order videos, the worst first: other numbers of timesteps, then relative differences."""
     return one.steps[0] == one.steps[1], -one.relative, one.name, one.column
-
-
-def _manifest(package: Path, manifests: dict[str, Manifest], config: str) -> Manifest:
-    manifest = manifests.get(config)
-    if manifest is None or not manifest.dims:
-        known = ", ".join(name for name, m in manifests.items() if m.dims) or "none"
-        what = f"no config '{config}'" if manifest is None else f"no embeddings in '{config}'"
-        raise AvmitError(f"{what} in {package}; configs with embeddings: {known}")
-    return manifest
-
-
-def _shards(package: Path, manifest: Manifest) -> Iterator[Path]:
-    yield from (package / manifest.config / shard.file for shard in manifest.shards)
-
-
-def _names(package: Path, manifest: Manifest) -> set[str]:
-    return {
-        name
-        for path in _shards(package, manifest)
-        for batch in read_rows(path, [KEY])
-        for name in batch.column(0).to_pylist()
-    }
-
-
-def _pairs(
-    package: Path, a: Manifest, b: Manifest, common: set[str], columns: Sequence[str]
-) -> Iterator[tuple[str, _Row, _Row]]:
-    """Yield each common video with its rows, reading both configs once, side by side.
-
-    Both are in the order of the annotations; rows are held back only where their orders differ.
-    """
-    held: tuple[dict[str, _Row], dict[str, _Row]] = ({}, {})
-    both = itertools.zip_longest(*(_rows(package, m, common, columns) for m in (a, b)))
-    for pair in both:
-        for here, item in enumerate(pair):
-            if item is None:
-                continue
-            name, row = item
-            match = held[1 - here].pop(name, None)
-            if match is None:
-                held[here][name] = row
-            else:
-                yield name, *((match, row) if here else (row, match))
-
-
-def _rows(
-    package: Path, manifest: Manifest, common: set[str], columns: Sequence[str]
-) -> Iterator[tuple[str, _Row]]:
-    for path in _shards(package, manifest):
-        for batch in read_rows(path, [KEY, *columns]):
-            found = {column: matrices(batch.column(column)) for column in columns}
-            for index, name in enumerate(batch.column(KEY).to_pylist()):
-                if name in common:
-                    yield (
-                        name,
-                        {
-                            column: values[offsets[index] : offsets[index + 1]]
-                            for column, (offsets, values) in found.items()
-                        },
-                    )

@@ -1,15 +1,19 @@
 """Comparing two configs: every number worked out by hand."""
 
+import json
 import shutil
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.commands import Run
 from support.releases import csv_rows, edit_record
 
 from avmit import AvmitError
 from conversion.convert.build import Options, convert
+from conversion.package.schema import arrow_schema
 from conversion.package.writer import Encoding
 from conversion.release.generate import generate_release
 from conversion.tfrecord.record import Record
@@ -118,10 +122,46 @@ def test_the_command(sources: Path, run: Run) -> None:
     assert worst[1:3] == ["audio", "2"]
 
 
-def test_what_cannot_be_compared(package: Path) -> None:
-    with pytest.raises(AvmitError, match=r"no column to compare \(audio: 128 and 1024 values"):
-        compare(package, "vggish_vgg16", "yamnet_effnet")
+def with_one_column(package: Path, config: str, column: str, name: str) -> None:
+    """Add a config to a package that has one modality of another."""
+    (package / name).mkdir()
+    manifest = json.loads((package / config / "manifest.json").read_text())
+    manifest |= {"config": name, "dims": {column: manifest["dims"][column]}}
+    for shard in (shard for shards in manifest["splits"].values() for shard in shards):
+        shard["timesteps"] = {column: shard["timesteps"][column]}
+        table = pa.ipc.open_stream(package / config / shard["file"]).read_all()
+        features = datasets.Features.from_arrow_schema(table.schema)
+        kept = {
+            n: features[n] for n in table.column_names if n in (column, *table.column_names[:8])
+        }
+        schema = arrow_schema(datasets.Features(kept))
+        with pa.OSFile(str(package / name / shard["file"]), "wb") as sink:
+            writer = pa.ipc.new_stream(sink, schema)
+            writer.write_table(table.select(schema.names).cast(schema))
+            writer.close()
+    (package / name / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_what_cannot_be_compared(package: Path, tmp_path: Path) -> None:
     with pytest.raises(AvmitError, match=r"no config 'mine' in .*: vggish_vgg16, yamnet_effnet"):
         compare(package, "vggish_vgg16", "mine")
     with pytest.raises(AvmitError, match="no embeddings in 'ratings'"):
         compare(package, "ratings", "yamnet_effnet")
+    with pytest.raises(AvmitError, match=f"no config 'mine' in {package}; configs with embedd"):
+        compare(package, "vggish_vgg16", f"{package}/mine")
+    with pytest.raises(AvmitError, match=r"^no folder nowhere: make a package"):
+        compare(package, "vggish_vgg16", "nowhere/mine")
+
+
+def test_columns_that_one_side_has_alone(copied: Path) -> None:
+    with_one_column(copied, "vggish_vgg16", "audio", "heard")
+    with_one_column(copied, "vggish_vgg16", "visual", "seen")
+    found = compare(copied, "heard", "vggish_vgg16")
+    assert (list(found.columns), list(found.similarities)) == (["audio"], ["audio"])
+    assert found.skipped == {"visual": "heard has none"}
+    with pytest.raises(AvmitError) as error:
+        compare(copied, "heard", "seen")
+    assert str(error.value) == (
+        "heard and seen have no column to compare (audio: seen has none; visual: heard has none): "
+        "name two configs that have audio, or visual"
+    )

@@ -1,0 +1,138 @@
+"""The two configs that are compared: which they are, and their rows."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from avmit import AvmitError
+from conversion.package.manifest import KEY, Manifest, read_package
+from conversion.package.reader import matrices, read_rows
+from conversion.package.schema import check_schemas
+
+Advance = Callable[[int], None]
+"""Told how many rows were read since the last call."""
+
+Row = dict[str, npt.NDArray[np.float32]]
+Ragged = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""Of a record batch: offsets (rows + 1,) and values (all timesteps, D)."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A config of a package, and what the user calls it."""
+
+    package: Path
+    manifest: Manifest
+    said: str
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """The widths of its embeddings by column."""
+        return self.manifest.dims
+
+    def read(self, columns: Sequence[str]) -> Iterator[tuple[list[str], dict[str, Ragged]]]:
+        """Yield each record batch: the rows' names, and their offsets and values by column.
+
+        Raises:
+            AvmitError: a shard cannot be read.
+        """
+        for shard in self.manifest.shards:
+            path = self.package / self.manifest.config / shard.file
+            for batch in read_rows(path, [KEY, *columns]):
+                found = {column: matrices(batch.column(column)) for column in columns}
+                yield batch.column(KEY).to_pylist(), found
+
+    def names(self) -> list[str]:
+        """Return the names of its rows, in order."""
+        return [name for names, _ in self.read([]) for name in names]
+
+    def labels(self, places: Mapping[str, int]) -> npt.NDArray[np.int64]:
+        """Return the label numbers of the rows that have a place, there."""
+        out = np.full(len(places), -1, np.int64)
+        for shard in self.manifest.shards:
+            path = self.package / self.manifest.config / shard.file
+            for batch in read_rows(path, [KEY, "label"]):
+                for name, label in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+                    if name in places:
+                        out[places[name]] = label
+        return out
+
+    def means(
+        self, column: str, places: Mapping[str, int], advance: Advance
+    ) -> npt.NDArray[np.float32]:
+        """Return the means over timesteps, (N, D), of the rows that have a place, there.
+
+        Rows without timesteps are NaN.
+        """
+        out = np.full((len(places), self.dims[column]), np.nan, np.float32)
+        for names, found in self.read([column]):
+            offsets, values = found[column]
+            bounds = offsets.tolist()
+            for name, start, end in zip(names, bounds[:-1], bounds[1:], strict=True):
+                place = places.get(name)
+                if place is not None and end > start:
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        np.add.reduce(values[start:end], axis=0, out=out[place])
+                        out[place] /= end - start
+            advance(len(names))
+        return out
+
+
+def find_side(package: Path, named: str) -> Side:
+    """Return the config that is named: one of `package`, or by its folder one of another package.
+
+    Raises:
+        AvmitError: it is not there, has no embeddings, or schemas other than its manifest's.
+    """
+    config = named
+    if "/" in named:
+        folder = Path(named)
+        package, config = folder.parent, folder.name
+    manifests = read_package(package)
+    manifest = manifests.get(config)
+    if manifest is None or not manifest.dims:
+        known = ", ".join(name for name, m in manifests.items() if m.dims) or "none"
+        what = f"no config '{config}'" if manifest is None else f"no embeddings in '{config}'"
+        raise AvmitError(f"{what} in {package}; configs with embeddings: {known}")
+    check_schemas(package / config, manifest)
+    return Side(package, manifest, named)
+
+
+def pairs(
+    a: Side, b: Side, common: Mapping[str, int], columns: Sequence[str]
+) -> Iterator[tuple[str, Row, Row]]:
+    """Yield each common video with its rows, reading both configs once, side by side.
+
+    Both are in the order of the annotations; rows are held back only where their orders differ.
+    """
+    held: tuple[dict[str, Row], dict[str, Row]] = ({}, {})
+    both = itertools.zip_longest(*(_rows(side, common, columns) for side in (a, b)))
+    for pair in both:
+        for here, item in enumerate(pair):
+            if item is None:
+                continue
+            name, row = item
+            match = held[1 - here].pop(name, None)
+            if match is None:
+                held[here][name] = row
+            else:
+                yield name, *((match, row) if here else (row, match))
+
+
+def _rows(
+    side: Side, common: Mapping[str, int], columns: Sequence[str]
+) -> Iterator[tuple[str, Row]]:
+    for names, found in side.read(columns):
+        for index, name in enumerate(names):
+            if name in common:
+                yield (
+                    name,
+                    {
+                        column: values[offsets[index] : offsets[index + 1]]
+                        for column, (offsets, values) in found.items()
+                    },
+                )
