@@ -18,8 +18,8 @@ from extraction.compare.resampling import Estimate, Floats, estimate, halves
 
 _GROUPS = 32
 """Of rows at random: intervals are by half of the groups, whose products are added up."""
-_CHUNK = 512
-"""Columns whose products are held for all groups at once: 168 MB at 1280 columns."""
+_CHUNK = 640
+"""Columns whose products are held for all groups at once: 210 MB at 1280 columns."""
 _FEW = 2048
 """Rows whose kernels, 34 MB each, are smaller than what they spare."""
 _LARGE = 1e30
@@ -81,9 +81,13 @@ class _Side:
         self._mean = self._mean / len(vectors)
         largest = max(float(vectors.max()), -float(vectors.min()))
         self._scale = largest if largest > _LARGE else 1.0
-        self.squares = [(self.of(group) ** 2).sum(axis=1) for group in range(len(groups))]
+        self.squares: list[Floats] = []
         """The squared lengths of the rows of each group: the kernel's diagonal."""
-        self.sums = np.stack([self.of(group).sum(axis=0) for group in range(len(groups))])
+        self.sums = np.empty((len(groups), self.width))
+        for group in range(len(groups)):
+            rows = self.of(group)
+            self.sums[group] = rows.sum(axis=0)
+            self.squares.append(np.einsum("ij,ij->i", rows, rows))
 
     def of(self, group: int) -> Floats:
         """Return the rows of a group."""
@@ -101,15 +105,22 @@ def _independence(x: _Side, y: _Side, weights: Floats, counts: Floats) -> dict[s
     """
     k, ell = x.squares, y.squares
     groups = range(len(k))
-    x_sums, y_sums = weights @ x.sums, weights @ y.sums
-    products, sums = _products(x, y)
+    products = _by_kernels(x, y) if x.rows <= _FEW else _by_columns(x, y)
+    # With s_g and t_g the sums of a group's rows in X and in Y: all s_f'M_g t_h.
+    between_groups = np.empty((len(groups),) * 3)
+    x_by_y, y_by_x = np.empty_like(x.sums), np.empty_like(y.sums)
+    for group in groups:
+        left = x.of(group)
+        right = left if x is y else y.of(group)
+        x_by_y[group], y_by_x[group] = ell[group] @ left, k[group] @ right
+        between_groups[:, group] = (left @ x.sums.T).T @ (right @ y.sums.T)
     squares = ((weights @ products) * weights).sum(axis=1)
-    between = np.einsum("rf,rg,rh,fgh->r", weights, weights, weights, sums, optimize=True)
+    between = np.einsum("rf,rg,rh,fgh->r", weights, weights, weights, between_groups, optimize=True)
+    x_sums, y_sums = weights @ x.sums, weights @ y.sums
     x_trace = weights @ np.array([k[g].sum() for g in groups])
     y_trace = weights @ np.array([ell[g].sum() for g in groups])
     diagonal = weights @ np.array([k[g] @ ell[g] for g in groups])
-    x_by_y = weights @ np.stack([ell[g] @ x.of(g) for g in groups])
-    y_by_x = weights @ np.stack([k[g] @ y.of(g) for g in groups])
+    x_by_y, y_by_x = weights @ x_by_y, weights @ y_by_x
     x_all, y_all = (x_sums**2).sum(axis=1), (y_sums**2).sum(axis=1)
     crossed = between - (x_sums * x_by_y).sum(axis=1) - (y_sums * y_by_x).sum(axis=1) + diagonal
     n = counts
@@ -122,27 +133,14 @@ def _independence(x: _Side, y: _Side, weights: Floats, counts: Floats) -> dict[s
     return {"biased": biased, "unbiased": unbiased}
 
 
-def _products(x: _Side, y: _Side) -> tuple[Floats, Floats]:
-    """Return what the products of any groups are made of.
-
-    With M_g = X_g'Y_g of a group and s_g, t_g the sums of its rows in X and in Y: all <M_g, M_h>,
-    (groups, groups), and all s_f'M_g t_h, (groups, groups, groups).
-    """
-    groups = len(x.sums)
-    between = np.empty((groups,) * 3)
-    for group in range(groups):
-        left, right = x.of(group) @ x.sums.T, y.of(group) @ y.sums.T
-        between[:, group] = left.T @ right
-    squares = _by_kernels(x, y) if x.rows <= _FEW else _by_columns(x, y)
-    return squares, between
-
-
 def _by_kernels(x: _Side, y: _Side) -> Floats:
-    """Sum up the kernels' entries: <M_g, M_h> is that of all k_ij l_ij with i in g and j in h."""
-    groups = range(len(x.sums))
+    """Return all <M_g, M_h> for M_g = X_g'Y_g of a group, (groups, groups), of few rows.
+
+    It is the sum of all k_ij l_ij with row i in g and j in h.
+    """
     both = np.ones(())
     for side in (x, y):
-        rows = np.concatenate([side.of(group) for group in groups])
+        rows = np.concatenate([side.of(group) for group in range(len(side.sums))])
         both = both * (rows @ rows.T)
     starts = np.cumsum([0, *(len(square) for square in x.squares[:-1])])
     out: Floats = np.add.reduceat(np.add.reduceat(both, starts, axis=0), starts, axis=1)
@@ -150,23 +148,20 @@ def _by_kernels(x: _Side, y: _Side) -> Floats:
 
 
 def _by_columns(x: _Side, y: _Side) -> Floats:
-    """Multiply the products of some columns at a time."""
+    """Return what `_by_kernels` does, of any number of rows, from some columns at a time."""
     groups = len(x.sums)
-    squares = np.zeros((groups, groups))
+    out = np.zeros((groups, groups))
     for start in range(0, x.width, _CHUNK):
-        lines = slice(start, start + _CHUNK)
-        # Of a set with itself one triangle is enough.
-        beyond = slice(start + _CHUNK, x.width)
-        blocks = [(lines, 1), (beyond, 2)] if x is y else [(slice(0, y.width), 1)]
-        for columns, times in blocks:
-            if columns.start >= y.width:
-                continue
-            shape = len(range(x.width)[lines]), len(range(y.width)[columns])
-            products = np.empty((groups, *shape))
-            for group in range(groups):
-                left = x.of(group)
-                right = left if x is y else y.of(group)
-                products[group] = left[:, lines].T @ right[:, columns]
-            flat = products.reshape(groups, -1)
-            squares += times * (flat @ flat.T)
-    return squares
+        end = min(start + _CHUNK, x.width)
+        # Of a set with itself one triangle is enough, what is beyond the diagonal counting twice.
+        bounds = [(start, end), (end, x.width)] if x is y else [(0, y.width)]
+        products = [np.empty((groups, end - start, stop - begin)) for begin, stop in bounds]
+        for group in range(groups):
+            left = x.of(group)
+            right = left if x is y else y.of(group)
+            for (begin, stop), block in zip(bounds, products, strict=True):
+                block[group] = left[:, start:end].T @ right[:, begin:stop]
+        for times, block in enumerate(products, start=1):
+            flat = block.reshape(groups, -1)
+            out += times * (flat @ flat.T)
+    return out
