@@ -86,8 +86,8 @@ def _said(one: Estimate) -> str:
     if one.value is None:
         return "-"
     if one.low is None or one.high is None:
-        return f"{one.value:.3f}"
-    return f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+        return f"{one.value:z.3f}"
+    return f"{one.value:z.3f} [{one.low:z.3f}, {one.high:z.3f}]"
 
 
 def _finite(value: Any) -> Any:

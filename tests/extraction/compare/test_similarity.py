@@ -157,7 +157,7 @@ def test_the_command(demo: Path, run: Run) -> None:
     assert cka[3:] == [
         text
         for one in estimates
-        for text in (f"{one.value:.3f}", f"[{one.low:.3f},", f"{one.high:.3f}]")
+        for text in (f"{one.value:z.3f}", f"[{one.low:z.3f},", f"{one.high:z.3f}]")
     ]
     assert ran.out.splitlines()[-3:] == [
         "values of audio are not compared: 128 and 1024 values wide",
