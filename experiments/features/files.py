@@ -38,11 +38,11 @@ def save(features: "Features", path: Path, overwrite: bool) -> None:
     """
     check_path(path, features.pool, overwrite)
     try:
-        if path.suffix.lower() == ".csv":
-            text = json.dumps(features.description, indent=2, ensure_ascii=False) + "\n"
-            write_whole(_beside(path), text.encode("utf-8", "backslashreplace"))
         with whole_path(path) as temporary:
             _WRITERS[path.suffix.lower()](features, temporary)
+            if path.suffix.lower() == ".csv":
+                text = json.dumps(features.description, indent=2, ensure_ascii=False) + "\n"
+                write_whole(_beside(path), text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         if error.errno is None:
             raise
