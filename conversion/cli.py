@@ -47,6 +47,14 @@ COMMANDS = {
         "conversion.card.command:card",
         "Write a package's dataset card, README.md, from what the folder holds.",
     ),
+    "finish": Lazy(
+        "conversion.parts.command:finish",
+        "Put together what tasks with --shards have made: the configs and the card appear at once.",
+    ),
+    "jobs": Lazy(
+        "conversion.parts.command:jobs",
+        "Show what of a run on many machines is done, running, queued or failed, and why.",
+    ),
     "demo": Lazy(
         "conversion.convert.command:demo",
         "Generate a small release, convert it, load it and stream it.",

@@ -29,7 +29,7 @@ README = ROOT / "README.md"
 def test_the_commands_there_are() -> None:
     assert set(COMMANDS) == {
         *("download", "convert", "verify", "export", "prefetch", "info", "index"),
-        *("card", "demo"),
+        *("card", "demo", "finish", "jobs"),
         "push",
         *("extract", "encoders", "compare"),
         *("silent", "features"),

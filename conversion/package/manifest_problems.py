@@ -71,7 +71,7 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
         return
     if bool(dims) == (config in ground.RATINGS_CONFIGS):
         yield "ratings have dims" if dims else "dims are empty"
-    yield from _source_problems(content["source"], dims)
+    yield from source_problems(content["source"], dims)
     yield from _split_problems(content["splits"], dims)
 
 
@@ -97,7 +97,8 @@ def numbering_problems(content: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{split} shard {index} of {len(shards)} is {shard['file']}"
 
 
-def _source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
+def source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    """Say what of a source is not of the right kind, for a config of these widths."""
     kind = source.get("kind") if isinstance(source, dict) else None
     if not isinstance(kind, str):
         yield "source has no kind"
@@ -142,7 +143,7 @@ def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
         if split not in ground.SPLITS:
             yield f"a split is called {brief(split)}"
         for shard in shards:
-            yield from _shard_problems(shard, dims)
+            yield from shard_problems(shard, dims)
     if dims and all(
         isinstance(shard, dict) and shard.get("rows") == 0
         for shards in splits.values()
@@ -151,7 +152,8 @@ def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
         yield "it has no rows"
 
 
-def _shard_problems(shard: Any, dims: Mapping[str, int]) -> Iterator[str]:
+def shard_problems(shard: Any, dims: Mapping[str, int]) -> Iterator[str]:
+    """Say what of a shard is not of the right kind, for a config of these widths."""
     problem = keys_problem(shard, _SHARD_KEYS, ("timesteps",))
     if problem:
         yield f"of a shard {problem}"

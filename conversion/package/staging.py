@@ -12,13 +12,13 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from avmit import AvmitError
 from conversion.package.exchange import bring_back, put_in_place
-from conversion.package.index.build import NoIndex, build_index
+from conversion.package.index.build import NoIndex, ShardIndex, build_index, joined
 from conversion.package.manifest import (
     BAD,
     BAD_VIDEOS,
@@ -137,10 +137,16 @@ class Staging:
         """Bring what the latest earlier run left of that pattern, to be gone on with."""
         any(take_over(folder, self.folder, pattern) for folder in self._earlier)
 
-    def prepare(self, manifest: Manifest, lists: dict[str, list[tuple[str, ...]]]) -> None:
+    def prepare(
+        self,
+        manifest: Manifest,
+        lists: Mapping[str, Sequence[tuple[str, ...]]],
+        entries: Sequence[ShardIndex] | None = None,
+    ) -> None:
         """Write manifest, lists and index beside the shards, and leave nothing else there.
 
-        `lists` are rows by file name. Shards that cannot be indexed get no index.
+        `lists` are rows by file name. Shards that cannot be indexed get no index; what is known of
+        it is given in `entries`, and no shard is read then.
         """
         keep = {shard.file for shard in manifest.shards}
         for path in self.folder.iterdir():
@@ -152,7 +158,10 @@ class Staging:
                 csv.writer(text, lineterminator="\n").writerows(rows)
                 write_whole(self.folder / name, text.getvalue().encode())
         with contextlib.suppress(NoIndex):
-            write_whole(self.folder / INDEX, build_index(self.folder, manifest).to_bytes())
+            index = (
+                build_index(self.folder, manifest) if entries is None else joined(manifest, entries)
+            )
+            write_whole(self.folder / INDEX, index.to_bytes())
         manifest.write(self.folder)
 
     def publish(self) -> bool:

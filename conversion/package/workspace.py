@@ -97,7 +97,7 @@ def is_given_up(folder: Path) -> bool:
     if token == _SHARED:
         return True
     pid = int(match["pid"])
-    if match["host"] == _host() and token not in _live and (pid == os.getpid() or _has_ended(pid)):
+    if match["host"] == _host() and token not in _live and (pid == os.getpid() or has_ended(pid)):
         return True
     return token not in _live and time.time() - _last_change(folder) > _IDLE_SECONDS
 
@@ -185,7 +185,8 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname())[:32]
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
+    """Tell whether there is surely no process of that number on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

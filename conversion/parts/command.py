@@ -1,0 +1,180 @@
+"""The commands `avmit finish` and `avmit jobs`."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from conversion import ground
+from conversion.parts.jobs import Job, Jobs, Queued
+from conversion.parts.jobs import jobs as jobs_of
+from conversion.parts.place import PlanFolder, plans
+from conversion.terminal import OnlyConfigs, PackageFolder, cell, show, table_console
+
+_LISTED = 20
+_WATCHED_SECONDS = 5.0
+
+AskEngine = Callable[[PlanFolder], Queued]
+"""Returns what an engine says of the shards of a plan that wait."""
+
+
+def finish(package: PackageFolder, config: OnlyConfigs = None) -> None:
+    """Put together what tasks with --shards have made: the configs and the card appear at once.
+
+    Without --config, all that are planned. What is missing is named with its reason, and the exit
+    code is then 1.
+
+    Example: avmit finish avmit
+    """
+    # Late, for `jobs` needs nothing of what takes long to import.
+    from conversion.parts.finish import Lacking
+    from conversion.parts.finish import finish as put_together
+
+    try:
+        put = put_together(package, _chosen(package, config))
+    except Lacking as error:
+        for name in error.configs:
+            show(*_reasons(jobs_of(PlanFolder(package, name))))
+        raise
+    for one in put:
+        manifest = one.manifest
+        rows = ", ".join(f"{split} {manifest.rows(split):,} rows" for split in manifest.splits)
+        show(f"{manifest.config}: {rows}{'' if one.changed else ' (unchanged)'}")
+        if one.bad:
+            show(f"  {len(one.bad):,} left out: all in {manifest.config}/{manifest.bad_list}")
+    show(f'{package}: load it with load_dataset("{package}", "{put[-1].manifest.config}")')
+
+
+def jobs(
+    package: PackageFolder,
+    config: OnlyConfigs = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only shards that failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object, by config.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it until all is done.")] = False,
+) -> None:
+    """Show what of a run on many machines is done, running, queued or failed, and why.
+
+    Nothing but the folder is asked, so that it works for whatever runs the tasks.
+
+    Example: avmit jobs avmit --failed
+    """
+    show_jobs(package, config, failed, as_json, watch)
+
+
+def show_jobs(
+    package: Path,
+    configs: list[str] | None,
+    failed: bool = False,
+    as_json: bool = False,
+    watch: bool = False,
+    ask_engine: AskEngine = lambda folder: MappingProxyType({}),
+) -> None:
+    """Show what became of the shards of all plans, or of those of `configs`.
+
+    Raises:
+        AvmitError: there is no such plan, or it cannot be read.
+    """
+    chosen = [PlanFolder(package, name) for name in _chosen(package, configs)]
+
+    def found() -> list[Jobs]:
+        return [jobs_of(folder, ask_engine(folder)) for folder in chosen]
+
+    if as_json:
+        print(json.dumps({one.config: _described(one, failed) for one in found()}, indent=2))
+        return
+    if not watch:
+        table_console().print(_shown(found(), failed))
+        return
+    with Live(console=table_console(), auto_refresh=False) as live:
+        while True:
+            states = found()
+            live.update(_shown(states, failed), refresh=True)
+            if all(one.done == one.of for one in states):
+                return
+            time.sleep(_WATCHED_SECONDS)
+
+
+def _chosen(package: Path, configs: list[str] | None) -> list[str]:
+    names = configs or plans(package)
+    if not names:
+        raise ground.AvmitError(
+            f"nothing in {package} waits to be finished: `--shards` makes a plan of a run first"
+        )
+    return names
+
+
+def _shown(states: list[Jobs], failed: bool) -> Group:
+    return Group(*(part for one in states for part in (_table(one, failed), _totals(one))))
+
+
+def _table(found: Jobs, failed: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in (found.config, "state", "rows", "since", "where"):
+        table.add_column(name, justify="right" if name == "rows" else "left")
+    for job in found.shards:
+        if failed and job.state != "failed":
+            continue
+        rows = f"{job.done:,} of {job.of:,}" if job.state == "running" else f"{job.of:,}"
+        where = "; ".join(part for part in (job.where, _last_line(job)) if part)
+        table.add_row(cell(job.shard), job.state, rows, _clock(job.since), cell(where))
+    return table
+
+
+def _totals(found: Jobs) -> Text:
+    shards = ", ".join(f"{count:,} {state}" for state, count in found.counts.items() if count)
+    line = f"{found.config}: {found.done:,} of {found.of:,} rows; shards: {shards}"
+    if found.seconds_left is not None:
+        end = _clock(time.time() + found.seconds_left)
+        line += f"; {found.rate:,.1f} rows/s, done about {end}"
+    return cell(line)
+
+
+def _reasons(found: Jobs) -> list[str]:
+    lacking = [job for job in found.shards if job.state != "done"]
+    lines = []
+    for job in lacking[:_LISTED]:
+        reason = {
+            "running": f"running on {job.where} since {_clock(job.since)}",
+            "failed": f"failed on {job.where}: {_last_line(job)}",
+            "queued": f"queued, {job.where}",
+        }.get(job.state, job.state)
+        lines.append(f"{found.config}/{job.shard}: {reason}")
+    if len(lacking) > _LISTED:
+        more = len(lacking) - _LISTED
+        lines.append(f"{found.config}: and {more:,} more; see `avmit jobs`")
+    return lines
+
+
+def _described(found: Jobs, failed: bool) -> dict[str, Any]:
+    return {
+        "shards": [asdict(job) for job in found.shards if not failed or job.state == "failed"],
+        "counts": found.counts,
+        "rows_done": found.done,
+        "rows": found.of,
+        "rows_per_second": round(found.rate, 3),
+        "seconds_left": None if found.seconds_left is None else round(found.seconds_left, 1),
+    }
+
+
+def _last_line(job: Job) -> str:
+    return job.lines.strip().splitlines()[-1] if job.lines.strip() else ""
+
+
+def _clock(seconds: float | None) -> str:
+    """Return a local time such as `2026-11-25 03:01`."""
+    if seconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
+    except (OverflowError, OSError, ValueError):  # of a file that anybody may have written
+        return "?"
