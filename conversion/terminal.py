@@ -22,6 +22,15 @@ Workers = Annotated[
 MaxShardSize = Annotated[
     str, typer.Option(help="The most that a shard takes uncompressed, such as 256MB.")
 ]
+OnlyShards = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PART/PARTS",
+        help="Make only these parts of the shards, such as 3/16 or 2,5-7/16, counted from 0: of "
+        "16, part 3 has the shards 3, 19, 35... Any number of tasks may do so at once; "
+        "`avmit finish` puts all together.",
+    ),
+]
 
 _UNBOUNDED = 100_000  # columns
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from avmit import AvmitError
 from conversion.package.manifest import NAME, read_manifest
@@ -26,7 +27,7 @@ def as_begun(encoders: Encoders, options: Options, staging: Staging) -> Encoders
     """
     record = staging.begun(BACKENDS)
     unfinished = {} if record is None else _read(record)
-    published = _published(staging.published)
+    published = _of_source(_source(staging.published))
     begun: Encoders = {}
     for modality, encoder in encoders.items():
         begun[modality] = encoder
@@ -44,6 +45,23 @@ def as_begun(encoders: Encoders, options: Options, staging: Staging) -> Encoders
         if before and settings.backend == "auto":
             begun[modality] = encoder.configured(replace(settings, backend=before))
     return begun
+
+
+def as_agreed(
+    encoders: Encoders, options: Options, source: Mapping[str, Any] | None, published: Path
+) -> Encoders:
+    """Return the encoders with the backends of a manifest's `source`, or else of what is published,
+    where none is asked for.
+    """
+    before = _of_source(_source(published) if source is None else source)
+    agreed: Encoders = {}
+    for modality, encoder in encoders.items():
+        settings = options.encoders[modality].settings
+        backend = _of(before, modality, encoder.name)
+        agreed[modality] = encoder
+        if backend is not None and "backend" in encoder.takes and settings.backend == "auto":
+            agreed[modality] = encoder.configured(replace(settings, backend=backend))
+    return agreed
 
 
 def remember(sides: Mapping[Modality, Side], staging: Staging) -> None:
@@ -64,13 +82,14 @@ def _read(record: Path) -> _Named:
         return {}  # nothing of ours
 
 
-def _published(folder: Path) -> _Named:
-    if not (folder / NAME).is_file():
-        return {}
-    encoders = read_manifest(folder).source.get("encoders", {})
+def _source(folder: Path) -> Mapping[str, Any]:
+    return read_manifest(folder).source if (folder / NAME).is_file() else {}
+
+
+def _of_source(source: Mapping[str, Any]) -> _Named:
     return {
         modality: (encoder["name"], encoder.get("backend", ""))
-        for modality, encoder in encoders.items()
+        for modality, encoder in source.get("encoders", {}).items()
     }
 
 

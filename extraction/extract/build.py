@@ -1,15 +1,11 @@
 """`avmit extract`: videos become an embedding config of a hub package."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import datasets
-
-import avmit
 from avmit import AvmitError
 from conversion.card.readme import card_text, put_card
 from conversion.package.manifest import (
@@ -21,7 +17,6 @@ from conversion.package.manifest import (
     read_manifest,
 )
 from conversion.package.manifest_problems import check_config_name
-from conversion.package.schema import arrow_schema
 from conversion.package.staging import (
     ShardResult,
     Staging,
@@ -30,15 +25,17 @@ from conversion.package.staging import (
     is_intact,
 )
 from conversion.package.workspace import workspace
-from conversion.package.writer import batch_rows, plan_shards, shard_name
+from conversion.package.writer import batch_rows
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from extraction.encoders.base import Side
-from extraction.encoders.describe import describe, describe_line, identity
+from extraction.encoders.describe import identity
 from extraction.encoders.settings import Modality
 from extraction.extract.backends import as_begun, remember
+from extraction.extract.checkpoint import Spill
+from extraction.extract.cutting import Columns, cut, source_of
 from extraction.extract.options import Encoders, Options, check_options, choose_encoders, open_sides
-from extraction.extract.retry import retry_shard
+from extraction.extract.retry import check_same, retry_shard
 from extraction.extract.shard import (
     OnBadVideo,
     ShardTask,
@@ -48,9 +45,6 @@ from extraction.extract.shard import (
 )
 from extraction.media.videos import Videos
 from extraction.pipeline.samples import samples
-
-CLIP_MS = 3000
-"""A video of Moments in Time lasts three seconds; how many rows a shard gets follows from it."""
 
 Progress = Callable[[int, int, int], None]
 """Told of (videos done since the last call, videos in all, bad ones since the last call)."""
@@ -95,7 +89,7 @@ def extract(
         published = out / options.config
         check_inputs(published, [videos, annotations])
         check_replaceable(published)
-        _check_kind(published, options.retry_failed)
+        check_kind(published, options.retry_failed)
         check_one_format(out, {options.config: options.encoding.format})
         files = {v: copy.find(v.video_location, v.filename) for v in rows.ratings}
         missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
@@ -104,19 +98,12 @@ def extract(
         encoders = choose_encoders(options)
         staging = Staging(space, options.config, BAD_VIDEOS)
         encoders = as_begun(encoders, options, staging)
-        sides = open_sides(encoders, options, samples(files.values()))
-        for column, side in sides.items():
-            if encoders[column].width == 0:
-                announce(describe_line(side.encoder))
-            for note in side.network.notes:
-                announce(note)
+        sides = open_sides(encoders, options, samples(files.values()), announce)
         encoders = {column: side.encoder for column, side in sides.items()}
-        wanted = options.encoders.items()
-        local = {column: encoder.settings.weights is not None for column, encoder in wanted}
-        source = describe(sides, local)
-        tasks = list(_plan(rows, files, videos, staging, encoders, identity(source), options))
+        source = source_of(sides, options)
+        tasks = list(_tasks(rows, files, videos, staging, encoders, identity(source), options))
         if options.retry_failed:
-            _check_same(read_manifest(published), tasks, source, published)
+            check_same(read_manifest(published), tasks, source, published)
         remember(sides, staging)
         finished = _finish(tasks, staging, sides, options, progress)
         extracted = _prepare(tasks, finished, staging, source, encoders, options)
@@ -131,7 +118,12 @@ def _policy(options: Options) -> OnBadVideo:
     return "skip" if options.retry_failed else options.on_bad_video
 
 
-def _check_kind(published: Path, retry: bool) -> None:
+def check_kind(published: Path, retry: bool) -> None:
+    """Refuse to replace a config that was not made from videos, or to retry one that is not there.
+
+    Raises:
+        AvmitError: it is to be refused.
+    """
     if not (published / NAME).is_file():
         if retry:
             raise AvmitError(
@@ -145,7 +137,7 @@ def _check_kind(published: Path, retry: bool) -> None:
         )
 
 
-def _plan(
+def _tasks(
     rows: Annotations,
     files: dict[csv_files.Video, Path | None],
     root: Path,
@@ -154,63 +146,20 @@ def _plan(
     source: dict[str, Any],
     options: Options,
 ) -> Iterator[ShardTask]:
-    """Cut the config into shards, by the number of timesteps that three seconds have."""
-    schema = arrow_schema(_features(encoders, rows.labels))
-    row_bytes = sum(
-        4 * encoder.width * encoder.vectors * (1 + int(CLIP_MS / (encoder.step_ms or math.inf)))
-        for encoder in encoders.values()
-    )
-    for split in avmit.SPLITS:
-        videos = rows.split(split)
-        if not videos:
-            continue
-        pieces = plan_shards(videos, row_bytes, options.max_shard_bytes)
-        for index, piece in enumerate(pieces):
-            yield ShardTask(
-                split=split,
-                path=staging.shard(shard_name(split, index, len(pieces), options.encoding)),
-                root=root,
-                videos=piece,
-                files=[files[video] for video in piece],
-                labels=rows.labels,
-                schema=schema,
-                encoding=options.encoding,
-                batch_rows=batch_rows(row_bytes),
-                source=source,
-            )
-
-
-def _features(encoders: Encoders, labels: list[str]) -> datasets.Features:
-    widths = {column: encoder.width for column, encoder in encoders.items()}
-    features = avmit.embedding_features(widths.get("audio"), widths.get("visual"), labels)
-    return datasets.Features({**features, "has_audio": datasets.Value("bool")})
-
-
-def _check_same(
-    manifest: Manifest, tasks: list[ShardTask], source: dict[str, Any], published: Path
-) -> None:
-    """Refuse to mix rows of another making into a published config."""
-    names = [shard.file for shard in manifest.shards]
-    before = identity(manifest.source)
-    for key, here in identity(source).items():
-        there = before.get(key, {})  # an old one may say nothing of it
-        if there != here:
-            raise AvmitError(
-                f"{published} was made with other {key} ({_difference(there, here)}): "
-                "retry with the same, or extract all again without --retry-failed"
-            )
-    if not {*names} <= {task.path.name for task in tasks}:
-        raise AvmitError(
-            f"{published} was made from other annotations or with another --max-shard-size: "
-            "retry with the same, or extract all again without --retry-failed"
+    columns = Columns.of(encoders, rows.labels)
+    for split, name, videos in cut(rows, columns.row_bytes, options):
+        yield ShardTask(
+            split=split,
+            path=staging.shard(name),
+            root=root,
+            videos=videos,
+            files=[files[video] for video in videos],
+            labels=rows.labels,
+            schema=columns.schema,
+            encoding=options.encoding,
+            batch_rows=batch_rows(columns.row_bytes),
+            source=source,
         )
-
-
-def _difference(there: Any, here: Any) -> str:
-    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-    if isinstance(there.get(keys[0]), dict) and isinstance(here.get(keys[0]), dict):
-        return f"{keys[0]}: {_difference(there[keys[0]], here[keys[0]])}"
-    return f"{keys[0]} {there.get(keys[0], 'none')}, now {here.get(keys[0], 'none')}"
 
 
 @dataclass(frozen=True)
@@ -246,7 +195,8 @@ def _finish(
             item = _Finished(result, not mended, mended)
         else:
             staging.take_over(f".{task.path.name}.*.spill")
-            result = write_shard(task, sides, workers, _policy(options), advance)
+            spill = Spill(task.path, input_digest(task), len(task.videos))
+            result = write_shard(task, spill, sides, workers, _policy(options), advance)
             item = _Finished(result, False)
         staging.record(item.result)
         finished.append(item)

@@ -44,7 +44,7 @@ class Spill:
 
     def __init__(self, shard: Path, digest: str, videos: int):
         self._shard = shard
-        self._digest = digest
+        self.digest = digest
         self._videos = videos
         self._done = 0
         self._parts = 0
@@ -53,8 +53,7 @@ class Spill:
 
     def read(self) -> Iterator[Outcome]:
         """Yield the outcomes that an earlier run kept, as far as their files are whole."""
-        while (outcomes := self._read_part(self._part(self._parts))) is not None:
-            self._parts += 1
+        while (outcomes := self._next()) is not None:
             self._done += len(outcomes)
             yield from outcomes
         self._since = time.monotonic()
@@ -72,8 +71,7 @@ class Spill:
             # Before NumPy 2.1, `allow_pickle` would be an array of that name; none holds objects.
             arrays: dict[str, Any] = _pack(self._kept, self._identity)
             np.savez(content, **arrays)
-            write_whole(self._part(self._parts), content.getvalue())
-            self._parts += 1
+            self._write(content.getvalue(), len(self._kept))
             self._done += len(self._kept)
             self._kept = []
         self._since = time.monotonic()
@@ -86,7 +84,18 @@ class Spill:
     @property
     def _identity(self) -> str:
         """What the next part is of: behind a part that was damaged and made anew, none may stay."""
-        return f"{self._digest} from {self._done}"
+        return f"{self.digest} from {self._done}"
+
+    def _next(self) -> list[Outcome] | None:
+        """Return the outcomes of the next part that is there, or None."""
+        outcomes = self._read_part(self._part(self._parts))
+        self._parts += outcomes is not None
+        return outcomes
+
+    def _write(self, data: bytes, outcomes: int) -> None:
+        """Write the next part, of so many outcomes."""
+        write_whole(self._part(self._parts), data)
+        self._parts += 1
 
     def _part(self, number: int) -> Path:
         return self._shard.with_name(f".{self._shard.name}.{number:05d}.spill")

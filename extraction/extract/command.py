@@ -11,7 +11,8 @@ from rich import progress
 
 from conversion.package.manifest import BAD_VIDEOS
 from conversion.package.writer import LEAST_SHARD_BYTES
-from conversion.terminal import MaxShardSize, OutFolder, Rate, live_bar, show
+from conversion.parts.selection import parse_selection
+from conversion.terminal import MaxShardSize, OnlyShards, OutFolder, Rate, live_bar, show
 from conversion.wording import parse_size
 from extraction.encoders.command import (
     AllowPickle,
@@ -34,6 +35,7 @@ from extraction.encoders.settings import Settings
 from extraction.extract import build as extraction
 from extraction.extract.options import EncoderOptions, Options
 from extraction.extract.shard import OnBadVideo
+from extraction.extract.tasks.make import extract_shards
 
 _LISTED = 5
 
@@ -83,6 +85,7 @@ def extract(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try only the videos that failed before.")
     ] = False,
+    shards: OnlyShards = None,
 ) -> None:
     """Embed your own copy of the videos, with any audio and visual encoder, into a new config.
 
@@ -133,6 +136,12 @@ def extract(
         retry_failed=retry_failed,
         encoder_modules=tuple(encoder_module or ()),
     )
+    if shards is not None:
+        selection = parse_selection(shards)
+        with _progress() as advance:
+            made = extract_shards(videos, annotations, out, options, selection, advance, show)
+        show(*made.summary(shards, out))
+        return
     with _progress() as advance:
         done = extraction.extract(videos, annotations, out, options, advance, show)
     show(*_summary(done))

@@ -1,6 +1,6 @@
 """What a run of `avmit extract` is asked for, and the encoders that follow from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from avmit import AvmitError
 from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding
 from extraction.encoders import registry
 from extraction.encoders.base import Encoder, Samples, Side
+from extraction.encoders.describe import describe_line
 from extraction.encoders.settings import MODALITIES, Modality, Settings, option, refuse_untaken
 from extraction.extract.shard import OnBadVideo
 
@@ -72,13 +73,23 @@ def choose_encoders(options: Options) -> Encoders:
     return chosen
 
 
-def open_sides(encoders: Encoders, options: Options, samples: Samples) -> dict[Modality, Side]:
+def open_sides(
+    encoders: Encoders, options: Options, samples: Samples, announce: Callable[[str], None]
+) -> dict[Modality, Side]:
     """Load the networks of encoders; `samples` are of the videos that they are to embed.
+
+    `announce` is told of what only the networks can tell.
 
     Raises:
         AvmitError: weights cannot be had or do not fit, or an extra is missing.
     """
-    return {
+    sides = {
         modality: encoder.open(options.encoders[modality].settings.weights, samples)
         for modality, encoder in encoders.items()
     }
+    for modality, side in sides.items():
+        if encoders[modality].width == 0:
+            announce(describe_line(side.encoder))
+        for note in side.network.notes:
+            announce(note)
+    return sides

@@ -1,20 +1,47 @@
 """`--retry-failed`: embed the videos that failed before, and keep the rows of all others."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from avmit import AvmitError
-from conversion.package.manifest import Shard
+from conversion.package.manifest import Manifest, Shard
 from conversion.package.reader import matrices, read_rows, read_schema
 from conversion.package.staging import ShardResult, Staging, is_intact
+from conversion.parts.agreed import difference
 from extraction.encoders.arrays import Matrix
 from extraction.encoders.base import Side
+from extraction.encoders.describe import identity
 from extraction.encoders.settings import MODALITIES, Modality
 from extraction.extract.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
 from extraction.pipeline.embed import Embedded, Outcome, embed
+
+
+def check_same(
+    manifest: Manifest, tasks: Sequence[ShardTask], source: dict[str, Any], published: Path
+) -> None:
+    """Refuse to mix rows of another making into a published config.
+
+    Raises:
+        AvmitError: the config was made otherwise.
+    """
+    names = [shard.file for shard in manifest.shards]
+    before = identity(manifest.source)
+    for key, here in identity(source).items():
+        there = before.get(key, {})  # an old one may say nothing of it
+        if there != here:
+            raise AvmitError(
+                f"{published} was made with other {key} ({difference(there, here)}): "
+                "retry with the same, or extract all again without --retry-failed"
+            )
+    if not {*names} <= {task.path.name for task in tasks}:
+        raise AvmitError(
+            f"{published} was made from other annotations or with another --max-shard-size: "
+            "retry with the same, or extract all again without --retry-failed"
+        )
 
 
 def retry_shard(

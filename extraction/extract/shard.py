@@ -70,9 +70,14 @@ def input_digest(task: ShardTask) -> str:
         "batch_rows": task.batch_rows,
         "source": task.source,
         "videos": [video._asdict() for video in task.videos],
-        "files": [_identity(file, task.root) for file in task.files],
+        "files": file_facts(task),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def file_facts(task: ShardTask) -> list[tuple[str, int, int] | None]:
+    """Return of each file the path below the root, the size and the time of change in ns."""
+    return [_identity(file, task.root) for file in task.files]
 
 
 def _identity(file: Path | None, root: Path) -> tuple[str, int, int] | None:
@@ -87,6 +92,7 @@ def _identity(file: Path | None, root: Path) -> tuple[str, int, int] | None:
 
 def write_shard(
     task: ShardTask,
+    spill: Spill,
     sides: Mapping[Modality, Side],
     workers: int,
     on_bad_video: OnBadVideo,
@@ -94,11 +100,11 @@ def write_shard(
 ) -> ShardResult:
     """Embed a task's videos and write its shard, going on where an earlier run was cut off.
 
+    `spill` is of the task's `input_digest`.
+
     Raises:
         AvmitError: a video is bad and none may be; what was computed before it is kept.
     """
-    digest = input_digest(task)
-    spill = Spill(task.path, digest, len(task.videos))
 
     def outcomes() -> Iterator[Outcome]:
         done: list[Counts] = []
@@ -110,7 +116,7 @@ def write_shard(
             yield outcome
 
     try:
-        result = write_outcomes(task, outcomes(), digest, on_bad_video, advance)
+        result = write_outcomes(task, outcomes(), spill.digest, on_bad_video, advance)
     except BaseException:
         spill.flush()
         raise

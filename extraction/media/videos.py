@@ -1,8 +1,11 @@
 """Find the file of a video in a copy of Moments in Time, whatever it is called there."""
 
+import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +31,9 @@ ALIASES = {
 """The published extractor ran on Windows and met eight long names as MS-DOS aliases, which its
 records then kept: alias to the ending of the long name, neither with `.mp4`."""
 
+_ODD = ("", ".", "..")
+"""Names of which a path does not keep what is written."""
+
 
 class Videos:
     """The videos below `root`, laid out as `<video_location>/<MIT class>/<name>.mp4`.
@@ -50,6 +56,7 @@ class Videos:
                 f"neither training nor validation in {root}: --videos takes the folder of "
                 "Moments in Time that holds them"
             )
+        self._prefix = os.path.join(root, "")  # noqa: PTH118 - with a slash at its end
         self._listing = cache(_listing)
 
     def find(self, video_location: str, filename: str) -> Path | None:
@@ -71,6 +78,28 @@ class Videos:
             if found is not None:
                 return found
         return None
+
+    def look(self, video_location: str, filename: str) -> tuple[str, int, int] | None:
+        """Return the path below the root of a video's file, its size and its time of change in ns.
+
+        The file is the one that `find` returns; of a million videos this takes seconds.
+        """
+        folder, _, name = filename.partition("/")
+        if folder not in _ODD and name not in _ODD and "/" not in name:
+            for location in LOCATIONS.get(video_location, ()):
+                path = f"{location}/{folder}/{name}"
+                with suppress(OSError, ValueError):  # not there, or no name of a file
+                    found = os.stat(f"{self._prefix}{path}")  # noqa: PTH116 - thrice as fast
+                    if stat.S_ISREG(found.st_mode):
+                        return path, found.st_size, found.st_mtime_ns
+        file = self.find(video_location, filename)
+        try:
+            facts = None if file is None else file.stat()
+        except OSError:
+            return None
+        if file is None or facts is None:
+            return None
+        return file.relative_to(self.root).as_posix(), facts.st_size, facts.st_mtime_ns
 
 
 def _is_file(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""`avmit extract --shards`: a config that many tasks make (avmit); see `conversion.parts`."""

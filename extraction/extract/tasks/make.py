@@ -1,0 +1,295 @@
+"""Make some shards of a plan of videos, whatever other tasks do at the same time."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avmit import AvmitError
+from conversion.package.manifest import BAD_VIDEOS, NAME, read_manifest
+from conversion.package.manifest_problems import check_config_name, source_problems
+from conversion.package.staging import ShardResult, is_intact, read_bad
+from conversion.package.workspace import Workspace, workspace
+from conversion.package.writer import batch_rows
+from conversion.parts.agreed import difference
+from conversion.parts.finished import Finished, add_finished, read_finished, source_digest
+from conversion.parts.listing import read_rows_of
+from conversion.parts.making import Advance, Gone, Made, Progress, Task, remove_left
+from conversion.parts.place import PlanFolder, remove_made, tasks_folder
+from conversion.parts.plan import Plan
+from conversion.parts.selection import Selection
+from conversion.release import annotations as csv_files
+from extraction.encoders.base import Side
+from extraction.encoders.describe import identity
+from extraction.encoders.settings import Modality
+from extraction.extract.backends import as_agreed
+from extraction.extract.cutting import Columns, source_of
+from extraction.extract.options import (
+    Encoders,
+    Options,
+    check_options,
+    choose_encoders,
+    open_sides,
+)
+from extraction.extract.shard import (
+    ShardTask,
+    bad_videos_error,
+    file_facts,
+    input_digest,
+    write_shard,
+)
+from extraction.extract.tasks.listed import COLUMNS, below, read_rows
+from extraction.extract.tasks.planning import check_made_of, check_place, made_of, make_plan
+from extraction.extract.tasks.spill import MadeElsewhere, SharedSpill
+from extraction.media.videos import Videos
+from extraction.pipeline.samples import samples
+
+
+def plan_extraction(
+    videos: Path,
+    annotations: Path,
+    out: Path,
+    options: Options,
+    announce: Callable[[str], None] = lambda line: None,
+) -> Plan:
+    """Return the plan of an extraction, made if there is none yet.
+
+    Networks are loaded only where nothing else tells an encoder's width.
+
+    Raises:
+        AvmitError: bad input, or the plan that is there is of other annotations or options.
+    """
+    return _begin(videos, annotations, out, options, announce).plan
+
+
+def extract_shards(
+    videos: Path,
+    annotations: Path,
+    out: Path,
+    options: Options,
+    selection: Selection,
+    progress: Progress = lambda done, total, bad: None,
+    announce: Callable[[str], None] = lambda line: None,
+) -> Made:
+    """Embed the videos of some shards of a config, and leave these for `finish`.
+
+    Any number of tasks may do so at once, and of the same shards.
+
+    Raises:
+        AvmitError: bad input; the plan is of other annotations, options, encoders or libraries; or
+            a shard failed.
+    """
+    if options.retry_failed:
+        raise AvmitError("--retry-failed is not for --shards: run it after `avmit finish`")
+    begun = _begin(videos, annotations, out, options, announce)
+    folder, plan = begun.folder, begun.plan
+    numbers = selection.numbers(len(plan.shards))
+    sides = begun.sides
+    if sides is None:
+        first = plan.settled.get("samples")
+        texts = [one for one in first if isinstance(one, str)] if isinstance(first, list) else []
+        files = [below(begun.copy.root, one) for one in texts]
+        sides = open_sides(begun.encoders, options, samples(files), announce)
+    source = _agreed(folder, plan, source_of(sides, options))
+    with workspace(out, lock=False) as space:
+        remove_left(space, plan.config)
+        maker = _Maker(begun, options, sides, source, space)
+        task = Task(folder, plan, maker.source, maker.make, maker.refuse, progress)
+        return task.run(numbers, space.token)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is known before the first shard; `sides` only where they were needed for the plan."""
+
+    folder: PlanFolder
+    plan: Plan
+    copy: Videos
+    encoders: Encoders
+    sides: dict[Modality, Side] | None
+
+
+def _begin(
+    videos: Path,
+    annotations: Path,
+    out: Path,
+    options: Options,
+    announce: Callable[[str], None],
+) -> _Begun:
+    # What costs little first: finding an encoder may fetch it.
+    check_config_name(options.config)
+    check_options(options)
+    copy = Videos(videos)
+    files = csv_files.find_files(annotations)
+    folder = PlanFolder(out, options.config)
+    check_place(folder, [videos, annotations], options)
+    encoders = choose_encoders(options)
+    of = made_of(files, encoders, options)
+    encoders = as_agreed(encoders, options, folder.source(), out / options.config)
+    plan, sides = folder.read(), None
+    if plan is None:
+        rows = csv_files.read_annotations(files)
+        if not all(encoder.width for encoder in encoders.values()):
+            found = (copy.find(one.video_location, one.filename) for one in rows.ratings)
+            sides = open_sides(encoders, options, samples(found), announce)
+            encoders = {column: side.encoder for column, side in sides.items()}
+        plan = make_plan(folder, copy, rows, encoders, options, of)
+    check_made_of(folder, plan, of)
+    folder.make()
+    return _Begun(folder, plan, copy, encoders, sides)
+
+
+def _agreed(folder: PlanFolder, plan: Plan, here: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how all tasks make shards, which must be how this one does.
+
+    Raises:
+        AvmitError: others began with other encoders, weights or versions of libraries.
+    """
+    there = folder.agree_on(here)
+    problem = next(source_problems(there, plan.dims), "")
+    if problem:
+        raise AvmitError(
+            f"{folder.path / 'source.json'} cannot be used ({problem}): delete {folder.path} to "
+            "plan again"
+        )
+    what = difference(identity(there), identity(here))
+    if what:
+        raise AvmitError(
+            f"the other tasks of '{plan.config}' began with other encoders or libraries ({what}): "
+            f"run all with the same, or delete {folder.path} to begin again"
+        )
+    return there
+
+
+class _Maker:
+    """Makes one shard after the other by the same networks."""
+
+    def __init__(
+        self,
+        begun: _Begun,
+        options: Options,
+        sides: Mapping[Modality, Side],
+        source: Mapping[str, Any],
+        space: Workspace,
+    ):
+        self._folder, self._plan, self._root = begun.folder, begun.plan, begun.copy.root
+        self._options = options
+        self._sides = sides
+        self._source = identity(source)
+        self._space = space
+        self.source = source_digest(self._source)
+        self._labels = _labels(begun)
+        encoders = {column: side.encoder for column, side in sides.items()}
+        self._columns = Columns.of(encoders, self._labels)
+        if self._columns.row_bytes != self._plan.settled.get("row_bytes"):
+            raise AvmitError(
+                f"{begun.folder.path} is the plan of encoders with other timesteps: start all "
+                "tasks with the same, or delete it to plan again"
+            )
+
+    def refuse(self, finished: Finished) -> str:
+        """Say that a finished shard has bad videos where none may be."""
+        if finished.bad and self._options.on_bad_video == "error":
+            return str(bad_videos_error([(row[2], row[1]) for row in finished.bad], self._root))
+        return ""
+
+    def make(self, number: int, advance: Advance) -> Finished:
+        """Make a shard, or bring what is published of it, and return what is there of it then."""
+        task = self._task(number)
+        digest = input_digest(task)
+        result = self._published(task, digest)
+        if result is None:
+            made = self._made(number, task, digest, advance)
+            if isinstance(made, Finished):
+                return made
+            result = made
+        assert result.shard is not None
+        names = {video.tfrecord_filename: video.filename for video in task.videos}
+        bad = tuple((name, reason, names[name]) for name, reason in result.bad)
+        finished = Finished(result.shard, bad, self.source)
+        if problem := self.refuse(finished):
+            raise AvmitError(problem)
+        finished = add_finished(self._folder, self._plan, number, task.path, finished)
+        remove_made(self._folder.parts(task.path.name))
+        return finished
+
+    def _made(
+        self, number: int, task: ShardTask, digest: str, advance: Advance
+    ) -> ShardResult | Finished:
+        def is_made() -> bool:
+            return self._finished(number) is not None or not self._folder.exists()
+
+        parts = self._folder.parts(task.path.name)
+        spill = SharedSpill(parts, self._space.token, digest, len(task.videos), is_made)
+        workers = self._options.workers or os.cpu_count() or 1
+        policy = self._options.on_bad_video
+        try:
+            return write_shard(
+                task, spill, self._sides, workers, policy, lambda done, bad: advance(done)
+            )
+        except MadeElsewhere:
+            finished = self._finished(number)
+            if finished is None:
+                raise Gone from None
+            return finished
+
+    def _finished(self, number: int) -> Finished | None:
+        """Return a shard that is finished, and was made as here."""
+        finished = read_finished(self._folder, self._plan, number)
+        return finished if finished is not None and finished.source == self.source else None
+
+    def _task(self, number: int) -> ShardTask:
+        planned = self._plan.shards[number]
+        rows = read_rows_of(self._folder.path / self._plan.listing, planned, COLUMNS)
+        videos, files, found = read_rows(rows, self._root)
+        task = ShardTask(
+            split=planned.split,
+            path=self._space.folder(tasks_folder(self._plan.config)) / planned.file,
+            root=self._root,
+            videos=videos,
+            files=files,
+            labels=self._labels,
+            schema=self._columns.schema,
+            encoding=self._options.encoding,
+            batch_rows=batch_rows(self._columns.row_bytes),
+            source=self._source,
+        )
+        for video, there, here in zip(videos, found, file_facts(task), strict=True):
+            if there != here:
+                raise AvmitError(
+                    f"{video.filename} is not as it was when the run was planned: put it back, or "
+                    f"delete {self._folder.path} to plan again"
+                )
+        return task
+
+    def _published(self, task: ShardTask, digest: str) -> ShardResult | None:
+        """Take what is published of the same, if it is whole."""
+        published = self._folder.out / self._plan.config
+        if not (published / NAME).is_file():
+            return None
+        for shard in read_manifest(published).shards:
+            path = published / shard.file
+            if shard.file == task.path.name and shard.input_sha256 == digest:
+                if not is_intact(path, shard):
+                    return None
+                listed = read_bad(published, BAD_VIDEOS)
+                bad = [(name, reason) for name, reason in listed if name in task.names]
+                task.path.unlink(missing_ok=True)
+                try:
+                    os.link(path, task.path, follow_symlinks=False)
+                except OSError:  # a file system without links
+                    shutil.copyfile(path, task.path)
+                return ShardResult(shard, bad)
+        return None
+
+
+def _labels(begun: _Begun) -> list[str]:
+    labels = begun.plan.settled.get("labels")
+    if isinstance(labels, list) and labels and all(isinstance(one, str) for one in labels):
+        return labels
+    raise AvmitError(
+        f"{begun.folder.path / 'plan.json'} cannot be used (it has no labels): delete "
+        f"{begun.folder.path} to plan again"
+    )
