@@ -4,17 +4,21 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
-
-import pyarrow as pa
 
 import avmit
 from avmit import AvmitError
 from conversion.card.readme import card_text, put_card
 from conversion.convert import shard as embeddings
 from conversion.convert.plan import EmbeddingPlan, plan_embeddings
+from conversion.convert.ratings import (
+    describe_csv,
+    ratings_configs,
+    ratings_rows,
+    ratings_split,
+    write_ratings,
+)
 from conversion.convert.shard import OnBadRecord, ShardTask
 from conversion.package.manifest import (
     BAD,
@@ -27,10 +31,9 @@ from conversion.package.manifest import (
 )
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.manifest_problems import check_config_name
-from conversion.package.schema import arrow_schema
 from conversion.package.staging import ShardResult, Staging, check_inputs, is_intact
 from conversion.package.workspace import Workspace, take_over, workspace
-from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding, ShardWriter, shard_name
+from conversion.package.writer import DEFAULT_MAX_SHARD_BYTES, Encoding, shard_name
 from conversion.release import annotations as csv_files
 from conversion.release.annotations import Annotations
 from conversion.release.archives import remove_spills
@@ -87,24 +90,10 @@ def convert(
             in use.
     """
     options = options or Options()
-    if not source.is_dir():
-        raise AvmitError(f"no folder {source}: name the one that holds the release's files")
-    for name in options.tfrecords:
-        check_config_name(name)
-    known = {*avmit.RATINGS_CONFIGS, *avmit.EMBEDDING_DIMS, *options.tfrecords}
-    unknown = [name for name in options.configs or () if name not in known]
-    if unknown:
-        raise AvmitError(
-            f"no config '{unknown[0]}': choose from {', '.join(sorted(known))}, "
-            f"or name a record set with --tfrecords {unknown[0]}=PATH"
-        )
+    check_options(source, options)
     files = csv_files.find_files(source)
     annotations = csv_files.read_annotations(files)
-    ratings = [
-        config
-        for config in avmit.RATINGS_CONFIGS
-        if options.configs is None or config in options.configs
-    ]
+    ratings = ratings_configs(options.configs)
     record = read_record_of(source)
     with workspace(out) as space:
         work = _spill_folder(space)
@@ -121,7 +110,7 @@ def convert(
         archives = {plan.records.archive for plan in plans if plan.records.archive}
         checksums = {archive: sha256_of(archive) for archive in archives}
         for plan in plans:
-            made_of = _source(plan.records, checksums, record)
+            made_of = describe_source(plan.records, checksums, record)
             prepared.append(
                 _prepare_embeddings(
                     plan, annotations, finished[plan.config], made_of, staged, options
@@ -134,6 +123,25 @@ def convert(
         put_card(out, card)
         remove_spills(work)
     return built
+
+
+def check_options(source: Path, options: Options) -> None:
+    """Check what can be checked without reading the release.
+
+    Raises:
+        AvmitError: there is no such folder, or a config has a name that none has.
+    """
+    if not source.is_dir():
+        raise AvmitError(f"no folder {source}: name the one that holds the release's files")
+    for name in options.tfrecords:
+        check_config_name(name)
+    known = {*avmit.RATINGS_CONFIGS, *avmit.EMBEDDING_DIMS, *options.tfrecords}
+    unknown = [name for name in options.configs or () if name not in known]
+    if unknown:
+        raise AvmitError(
+            f"no config '{unknown[0]}': choose from {', '.join(sorted(known))}, "
+            f"or name a record set with --tfrecords {unknown[0]}=PATH"
+        )
 
 
 def _spill_folder(space: Workspace) -> Path:
@@ -153,12 +161,28 @@ def _stage(
 ) -> dict[str, Staging]:
     """Make sure that the configs may be published before any work is done for them."""
     configs = [*ratings, *(plan.config for plan in plans)]
-    inputs = [*files.values(), *(p.records.archive or p.records.path for p in plans)]
-    for config in configs:
-        check_inputs(space.out / config, inputs)
-        _check_not_extracted(space.out / config)
-    check_one_format(space.out, dict.fromkeys(configs, options.encoding.format))
+    check_places(space.out, configs, [*files.values(), *map(read_from, plans)], options)
     return {config: Staging(space, config) for config in configs}
+
+
+def read_from(plan: EmbeddingPlan) -> Path:
+    """Return the folder or archive that a config's records are read from."""
+    return plan.records.archive or plan.records.path
+
+
+def check_places(
+    out: Path, configs: Sequence[str], inputs: Sequence[Path], options: Options
+) -> None:
+    """Refuse configs that could not be published.
+
+    Raises:
+        AvmitError: one is there and is of another kind, or holds what is to be read, or the package
+            would be of several formats.
+    """
+    for config in configs:
+        check_inputs(out / config, inputs)
+        _check_not_extracted(out / config)
+    check_one_format(out, dict.fromkeys(configs, options.encoding.format))
 
 
 def _check_not_extracted(published: Path) -> None:
@@ -208,7 +232,7 @@ def _build_shards(
         _finish_shard, largest_first, workers, lambda done: progress(done, total)
     ):
         if result.shard is None:
-            raise AvmitError(_bad_records(task.config, result.bad))
+            raise AvmitError(bad_records_text(task.config, result.bad))
         finished[task.path] = _Finished(task.split, result, earlier)
     by_config: dict[str, list[_Finished]] = {plan.config: [] for plan in plans}
     for task, _ in tasks:
@@ -240,7 +264,8 @@ def _finish_shard(
     return result, earlier
 
 
-def _bad_records(config: str, bad: Sequence[tuple[str, str]]) -> str:
+def bad_records_text(config: str, bad: Sequence[tuple[str, str]]) -> str:
+    """Say which records are bad, and what to do."""
     listed = "; ".join(f"{name} {reason}" for name, reason in bad)
     return (
         f"bad records in {config}: {listed}. "
@@ -292,9 +317,10 @@ def _prepare_embeddings(
     return Built(manifest, False, earlier, missing, bad)
 
 
-def _source(
+def describe_source(
     records: RecordSet, checksums: Mapping[Path, str], record: dict[str, Any]
 ) -> dict[str, Any]:
+    """Return the manifest's `source` of a config of records; `checksums` are those of archives."""
     source: dict[str, Any] = {
         "kind": "tfrecords",
         "name": printable(records.path.name),
@@ -315,15 +341,12 @@ def _prepare_ratings(
     staging: Staging,
     options: Options,
 ) -> Built:
-    split = "test" if config == "test_set" else "train"
     # A few megabytes at most: never compressed, so that every reader can map them.
     encoding = Encoding(options.encoding.format)
-    schema = arrow_schema(avmit.ratings_features(config))
+    split = ratings_split(config)
+    source = describe_csv(file, record)
     path = staging.shard(shard_name(split, 0, 1, encoding))
-    with ShardWriter(path, schema, encoding) as writer:
-        writer.write(_ratings_rows(getattr(annotations, config), schema))
-    source = sha256_of(file)
-    shard = Shard(path.name, writer.rows, writer.bytes, writer.sha256, source)
+    shard = write_ratings(path, ratings_rows(config, annotations), encoding, source["sha256"])
     published = staging.published / path.name
     if is_intact(published, shard):
         staging.adopt(published)
@@ -331,17 +354,8 @@ def _prepare_ratings(
         config=config,
         format=encoding.format,
         compression=encoding.compression,
-        source={"kind": "csv", "name": file.name, "sha256": source} | source_of(file, record),
+        source=source,
         splits={split: [shard]},
     )
     staging.prepare(manifest, {})
     return Built(manifest)
-
-
-def _ratings_rows(rows: pa.Table | Sequence[object], schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows of a ratings config, which are a table of its columns or objects."""
-    if isinstance(rows, pa.Table):
-        columns = [rows[name].combine_chunks() for name in schema.names]
-    else:
-        columns = [pa.array(list(map(attrgetter(f.name), rows)), f.type) for f in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

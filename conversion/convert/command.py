@@ -12,11 +12,14 @@ from conversion.convert import build as conversion
 from conversion.convert import export as exporting
 from conversion.convert.demo import run_demo
 from conversion.convert.shard import OnBadRecord
+from conversion.convert.tasks import convert_shards
 from conversion.package.manifest import BAD, MISSING
 from conversion.package.writer import LEAST_SHARD_BYTES, Compression, Encoding, Format
+from conversion.parts.selection import parse_selection
 from conversion.terminal import (
     MaxShardSize,
     OnlyConfigs,
+    OnlyShards,
     OutFolder,
     PackageFolder,
     Rate,
@@ -46,6 +49,7 @@ def convert(
     on_bad_record: Annotated[
         OnBadRecord, typer.Option(help="Stop at bad records, or leave them out and list them.")
     ] = "error",
+    shards: OnlyShards = None,
 ) -> None:
     """Turn a release as downloaded into a hub package.
 
@@ -62,7 +66,13 @@ def convert(
         encoding=Encoding(format, compression),
         on_bad_record=on_bad_record,
     )
+    selection = None if shards is None else parse_selection(shards)
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
+        if selection is not None:
+            made = convert_shards(source, out, options, selection, progress)
+            lines = [line for one in made for line in one.summary(shards or "", out)]
+            show(*(lines or [f"no shards in {shards}: there are fewer in all"]))
+            return
         built = conversion.convert(source, out, options, progress)
     for item in built:
         show(*_summary(item))

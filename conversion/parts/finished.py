@@ -9,16 +9,19 @@ what is done already.
 import contextlib
 import hashlib
 import json
+import os
+import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from conversion.package.index.build import NoIndex, ShardIndex, index_shard, joined
 from conversion.package.index.index_file import parse_index
-from conversion.package.manifest import Manifest, Shard
+from conversion.package.manifest import NAME, Manifest, Shard, read_manifest
 from conversion.package.manifest_problems import keys_problem, shard_problems
+from conversion.package.staging import ShardResult, is_intact, read_bad
 from conversion.parts.agreed import canonical, put_first
 from conversion.parts.place import PlanFolder
 from conversion.parts.plan import Plan
@@ -112,6 +115,36 @@ def read_entry(folder: PlanFolder, plan: Plan, shard: Shard) -> ShardIndex | Non
     except (OSError, ValueError):
         return None
     return ShardIndex(index.schema, index.shards[0])
+
+
+def take_published(
+    published: Path, target: Path, digest: Callable[[], str], names: Container[str]
+) -> ShardResult | None:
+    """Take a published shard to `target`, if it is whole and its `input_sha256` is `digest`.
+
+    The bad ones among `names` come with it.
+
+    Raises:
+        AvmitError: the published config has no good manifest.
+        OSError: it cannot be taken there.
+    """
+    if not (published / NAME).is_file():
+        return None
+    manifest = read_manifest(published)
+    for shard in manifest.shards:
+        path = published / shard.file
+        if shard.file != target.name or not path.is_file():
+            continue
+        if shard.input_sha256 != digest() or not is_intact(path, shard):
+            return None
+        listed = read_bad(published, manifest.bad_list)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, target)
+        return ShardResult(shard, [(name, reason) for name, reason in listed if name in names])
+    return None
 
 
 def _alone(plan: Plan, shard: Shard) -> Manifest:

@@ -10,7 +10,6 @@ from typing import Any, get_args
 from conversion import ground
 from conversion.package.manifest_problems import brief, is_count, keys_problem
 from conversion.package.writer import Compression, Encoding, Format, shard_name
-from conversion.parts.agreed import canonical
 from conversion.wording import some
 
 VERSION = 1
@@ -65,7 +64,8 @@ class Plan:
 
     def to_bytes(self) -> bytes:
         """Return the content of plan.json, the same for the same plan."""
-        return canonical({"version": VERSION, **asdict(self)})
+        # In the order in which all was put in: what goes into a manifest keeps it.
+        return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=True).encode()
 
     @property
     def digest(self) -> str:

@@ -1,20 +1,24 @@
 """Make some shards of a plan of videos, whatever other tasks do at the same time."""
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.package.manifest import BAD_VIDEOS, NAME, read_manifest
 from conversion.package.manifest_problems import check_config_name, source_problems
-from conversion.package.staging import ShardResult, is_intact, read_bad
+from conversion.package.staging import ShardResult
 from conversion.package.workspace import Workspace, workspace
 from conversion.package.writer import batch_rows
 from conversion.parts.agreed import difference
-from conversion.parts.finished import Finished, add_finished, read_finished, source_digest
+from conversion.parts.finished import (
+    Finished,
+    add_finished,
+    read_finished,
+    source_digest,
+    take_published,
+)
 from conversion.parts.listing import read_rows_of
 from conversion.parts.making import Advance, Gone, Made, Progress, Task, remove_left
 from conversion.parts.place import PlanFolder, remove_made, tasks_folder
@@ -199,7 +203,8 @@ class _Maker:
         """Make a shard, or bring what is published of it, and return what is there of it then."""
         task = self._task(number)
         digest = input_digest(task)
-        result = self._published(task, digest)
+        published = self._folder.out / self._plan.config
+        result = take_published(published, task.path, lambda: digest, task.names)
         if result is None:
             made = self._made(number, task, digest, advance)
             if isinstance(made, Finished):
@@ -263,26 +268,6 @@ class _Maker:
                     f"delete {self._folder.path} to plan again"
                 )
         return task
-
-    def _published(self, task: ShardTask, digest: str) -> ShardResult | None:
-        """Take what is published of the same, if it is whole."""
-        published = self._folder.out / self._plan.config
-        if not (published / NAME).is_file():
-            return None
-        for shard in read_manifest(published).shards:
-            path = published / shard.file
-            if shard.file == task.path.name and shard.input_sha256 == digest:
-                if not is_intact(path, shard):
-                    return None
-                listed = read_bad(published, BAD_VIDEOS)
-                bad = [(name, reason) for name, reason in listed if name in task.names]
-                task.path.unlink(missing_ok=True)
-                try:
-                    os.link(path, task.path, follow_symlinks=False)
-                except OSError:  # a file system without links
-                    shutil.copyfile(path, task.path)
-                return ShardResult(shard, bad)
-        return None
 
 
 def _labels(begun: _Begun) -> list[str]:
