@@ -223,10 +223,9 @@ class AVMIT(datasets.ArrowBasedBuilder):  # type: ignore[misc]
 
     def _info(self) -> datasets.DatasetInfo:
         first = next(file for files in self.config.data_files.values() for file in files)
-        features = _select(_read_features(first, self.token), self.config.columns)
-        return datasets.DatasetInfo(
-            description=DESCRIPTION, features=features, homepage=HOMEPAGE, citation=CITATION
-        )
+        every = _read_features(first, self.token)
+        features = _select(every, self.config.columns)
+        return datasets.DatasetInfo(features=features, **_about(every))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         files = dl_manager.download(self.config.data_files)
@@ -610,6 +609,16 @@ def _select(features: datasets.Features, columns: Optional[list[str]]) -> datase
     return datasets.Features({name: features[name] for name in columns})
 
 
+def _about(features: datasets.Features) -> dict[str, str]:
+    """Return what is said of rows with these columns; nothing where they are not of AVMIT's videos.
+
+    All of AVMIT's configs have MIT_label, and others' lists of videos do not.
+    """
+    if "MIT_label" not in features:
+        return {}
+    return {"description": DESCRIPTION, "homepage": HOMEPAGE, "citation": CITATION}
+
+
 def _check_split(split: str, splits: list[str], config: str, streaming: bool = False) -> None:
     """Refuse what `split` names and is not there, and what is not a split expression."""
     unknown = set(re.findall(r"(?:^|\+)\s*(\w+)", str(split))) - {*splits, "all"}
@@ -637,16 +646,12 @@ def _map_local(
     if split is not None:
         _check_split(split, list(files), config)
     first = next(iter(files.values()))[0]
-    features = _select(_read_features(first), columns)
+    every = _read_features(first)
+    features = _select(every, columns)
     if any(_is_compressed(path) for paths in files.values() for path in paths):
         return None
     info = datasets.DatasetInfo(
-        description=DESCRIPTION,
-        features=features,
-        homepage=HOMEPAGE,
-        citation=CITATION,
-        builder_name="avmit",
-        config_name=config,
+        features=features, builder_name="avmit", config_name=config, **_about(every)
     )
     mapped = datasets.DatasetDict()
     for name, paths in files.items():

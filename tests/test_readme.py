@@ -98,25 +98,18 @@ def test_the_plan_of_a_push(
 
 def test_videos_that_the_csvs_do_not_rate(run: Run, tmp_path: Path) -> None:
     clips = pytest.importorskip("support.clips")
-    (block,) = [block for block in console_blocks() if "--annotations own" in block]
-    listed = dict(commands(block))["cat own/*.csv"]
-    texts: list[list[str]] = []
-    for line in listed:  # one file after the other; each starts with its header
-        if line.startswith("filename,"):
-            texts.append([])
-        texts[-1].append(line)
-    (tmp_path / "own").mkdir()
-    for name, lines in zip(("raw_video_ratings", "test_set", "video_ratings"), texts, strict=True):
-        (tmp_path / "own" / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (block,) = [block for block in console_blocks() if "--list own.csv" in block]
+    lines = dict(commands(block))["cat own.csv"]
+    (tmp_path / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for name in ("a", "b"):
-        clips.make_clip(tmp_path / "videos" / "training" / "juggling" / f"{name}.mp4")
+        clips.make_clip(tmp_path / "videos" / "juggling" / f"{name}.mp4")
     (tmp_path / "mean.py").write_text(
         "from extraction import Frames, encoder\n\n\n"
         '@encoder(name="mean", width=3, input=Frames(side=8))\n'
         "def mean(frames):\n    return frames.mean((1, 2))\n"
     )
     ran = run(
-        *("extract", "--videos", "videos", "--annotations", "own", "--audio", "none"),
+        *("extract", "--videos", "videos", "--list", "own.csv", "--audio", "none"),
         *("--encoder-module", "mean.py", "--visual", "mean"),
         *("--config", "juggling", "--out", "own-package"),
     )

@@ -15,6 +15,7 @@ import avmit
 
 CHECKOUT = Path(__file__).parents[1]
 CARD = "dataset_card.md"
+CARDS = (CARD, "list_card.md")
 NAME = f"avmit-{avmit.__version__}"
 WHERE = "from conversion.card.render import TEMPLATE; print(TEMPLATE)"
 
@@ -64,15 +65,17 @@ def install(wheel: Path, folder: Path) -> Path:
     return python.parent
 
 
-def test_the_sdist_has_the_card_at_the_top(built: Path) -> None:
+def test_the_sdist_has_the_cards_at_the_top(built: Path) -> None:
     with tarfile.open(built / f"{NAME}.tar.gz") as sdist:
-        file = sdist.extractfile(f"{NAME}/{CARD}")
-        assert file is not None and file.read() == (CHECKOUT / CARD).read_bytes()
+        for card in CARDS:
+            file = sdist.extractfile(f"{NAME}/{card}")
+            assert file is not None and file.read() == (CHECKOUT / card).read_bytes()
 
 
-def test_the_wheel_has_the_card_beside_what_fills_it(wheel: Path) -> None:
+def test_the_wheel_has_the_cards_beside_what_fills_it(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as files:
-        assert files.read(f"conversion/card/{CARD}") == (CHECKOUT / CARD).read_bytes()
+        for card in CARDS:
+            assert files.read(f"conversion/card/{card}") == (CHECKOUT / card).read_bytes()
 
 
 def test_what_the_wheel_puts_among_other_packages(wheel: Path) -> None:
@@ -104,7 +107,7 @@ def test_an_editable_install_has_the_card_of_its_checkout(tmp_path: Path) -> Non
     # A copy, for this checkout may be found in other ways.
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("avmit.py", "avmit_cli.py", CARD, "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("avmit.py", "avmit_cli.py", *CARDS, "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, checkout)
     for name in ("conversion", "extraction"):
         shutil.copytree(CHECKOUT / name, checkout / name)

@@ -9,6 +9,7 @@ from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
 from conversion.card.merge import merge_cards
 from conversion.card.render import render_card
+from conversion.package.kind import mixed_kinds, of_lists
 from conversion.package.manifest import (
     Manifest,
     config_names,
@@ -34,10 +35,12 @@ def write_card(package: Path, otherwise: str = "") -> bool:
     `merge_cards` says what that is.
 
     Raises:
-        AvmitError: there is no package there, it is of several formats, or its card or a config's
-            first shard cannot be read.
+        AvmitError: there is no package there, it is of several formats or of two kinds, or its card
+            or a config's first shard cannot be read.
     """
-    problem = mixed_formats(read_package(package))
+    manifests = read_package(package)
+    kinds = {name: manifest.listed for name, manifest in manifests.items()}
+    problem = mixed_formats(manifests) or mixed_kinds(kinds)
     if problem is not None:
         raise AvmitError(f"{package} has {problem}")
     return put_card(package, card_text(package, otherwise=otherwise))
@@ -106,7 +109,8 @@ def left_behind(card: str, manifests: Mapping[str, Manifest], name: str = NAME) 
     Raises:
         AvmitError: its YAML cannot be made out.
     """
-    form = r"(?P<config>[^/]+)/(train|test)-\*\.(arrow|parquet)"
+    splits = r"\w+" if of_lists(manifests) else "(train|test)"
+    form = rf"(?P<config>[^/]+)/{splits}-\*\.(arrow|parquet)"
     gone = set()
     for entry in by_config(read_yaml(card, name).get("configs")):
         config, files = entry["config_name"], entry.get("data_files")

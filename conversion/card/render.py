@@ -10,6 +10,8 @@ from datasets import Features
 from huggingface_hub import DatasetCard, DatasetCardData
 
 import avmit
+from conversion.card.provenance import cell, code, name_of_list, provenance
+from conversion.package.kind import of_lists
 from conversion.package.manifest import (
     Manifest,
     part_of_release,
@@ -18,15 +20,33 @@ from conversion.package.schema import card_features
 from conversion.wording import format_bytes, printable
 
 _HERE = Path(__file__).parent
-_TEMPLATE_NAME = "dataset_card.md"
-# Beside this file in what is installed from a wheel, at the top in a checkout.
-TEMPLATE = next(
-    path for path in (_HERE / _TEMPLATE_NAME, _HERE.parents[1] / _TEMPLATE_NAME) if path.is_file()
-)
+
+
+def _template(name: str) -> Path:
+    # Beside this file in what is installed from a wheel, at the top in a checkout.
+    return next(path for path in (_HERE / name, _HERE.parents[1] / name) if path.is_file())
+
+
+TEMPLATE = _template("dataset_card.md")
+LIST_TEMPLATE = _template("list_card.md")
+"""For packages of lists, of which nothing holds that is said of AVMIT."""
 
 
 _ENCODERS = {"vggish_vgg16": "VGGish + VGG16", "yamnet_effnet": "YAMNet + EfficientNetB0"}
-_CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
+_OF_AVMIT: dict[str, Any] = {
+    "language": ["en"],
+    "license": "other",
+    "license_name": "see-licences",
+    "pretty_name": "Audiovisual Moments in Time (AVMIT)",
+    "task_categories": ["video-classification", "audio-classification", "feature-extraction"],
+    "tags": ["audiovisual", "embeddings", "perception", "moments-in-time"],
+}
+_OF_LISTS: dict[str, Any] = {
+    "pretty_name": "Audiovisual embeddings",
+    "task_categories": ["feature-extraction"],
+    "tags": ["audiovisual", "embeddings"],
+}
+"""Licence and language are their owner's to say."""
 _COLUMNS = {
     "filename": "the video in Moments in Time, `MIT class/name.mp4`",
     "label": "AVMIT label, the action that was rated, as an index into the names",
@@ -43,18 +63,21 @@ _COLUMNS = {
     "audio": "audio embeddings, one row for each timestep",
     "visual": "visual embeddings, one row for each frame taken",
 }
+_COLUMNS_OF_LISTS = {
+    "filename": "the video, as the list names it; unique in its config",
+    "label": "the list's label, as an index into the sorted names",
+    "has_audio": _COLUMNS["has_audio"],
+    "audio": "audio embeddings, one row for each timestep",
+    "visual": "visual embeddings, one row for each timestep",
+}
 
 
 def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Features]) -> str:
     """Return the whole card of configs, ratings first, as text that begins with YAML."""
+    listed = of_lists(manifests)
     data = DatasetCardData(
-        language=["en"],
-        license="other",
-        license_name="see-licences",
-        pretty_name="Audiovisual Moments in Time (AVMIT)",
+        **(_OF_LISTS if listed else _OF_AVMIT),
         size_categories=[size_category(max(_all_rows(m) for m in manifests.values()))],
-        task_categories=["video-classification", "audio-classification", "feature-extraction"],
-        tags=["audiovisual", "embeddings", "perception", "moments-in-time"],
         configs=[_yaml_config(manifest, list(manifests)) for manifest in manifests.values()],
         dataset_info=[_yaml_info(m, features[config]) for config, m in manifests.items()],
     )
@@ -62,12 +85,13 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
     part = part_of_release(manifests)
     card = DatasetCard.from_template(
         data,
-        template_path=str(TEMPLATE),
+        template_path=str(LIST_TEMPLATE if listed else TEMPLATE),
+        lists=" and ".join(dict.fromkeys(name_of_list(m) for m in manifests.values() if m.listed)),
         counts_table=_counts_table(manifests),
         embeddings_table=_embeddings_table(embeddings),
-        columns_table=_columns_table(features),
+        columns_table=_columns_table(features, _COLUMNS_OF_LISTS if listed else _COLUMNS),
         examples="\n".join(_example(manifest) for manifest in manifests.values()),
-        provenance="\n".join(_provenance(manifest) for manifest in manifests.values()),
+        provenance="\n".join(provenance(manifest) for manifest in manifests.values()),
         avmit_citation=avmit.CITATION.strip(),
         record=_record(manifests),
         published=any(not m.extracted for m in manifests.values()),
@@ -143,23 +167,28 @@ def _yaml_info(manifest: Manifest, features: Features) -> dict[str, Any]:
 
 
 def _counts_table(manifests: Mapping[str, Manifest]) -> str:
-    rows = ["| config | train | test | shards | size |", "| --- | ---: | ---: | ---: | ---: |"]
+    listed = {split: None for manifest in manifests.values() for split in manifest.splits}
+    splits = list(listed) if of_lists(manifests) else ["train", "test"]
+    rows = [
+        f"| config | {' | '.join(splits)} | shards | size |",
+        f"| --- |{' ---: |' * (len(splits) + 2)}",
+    ]
     for config, manifest in manifests.items():
         counts = [
-            f"{manifest.rows(split):,}" if split in manifest.splits else "–"
-            for split in ("train", "test")
+            f"{manifest.rows(split):,}" if split in manifest.splits else "–" for split in splits
         ]
         shards = sum(map(len, manifest.splits.values()))
         size = format_bytes(sum(manifest.bytes(split) for split in manifest.splits))
-        rows.append(f"| `{config}` | {counts[0]} | {counts[1]} | {shards} | {size} |")
+        rows.append(f"| `{config}` | {' | '.join(counts)} | {shards} | {size} |")
     return "\n".join(rows)
 
 
 def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:
     if not manifests:
         return "This package has the ratings alone."
+    rated = "" if of_lists(manifests) else "rated "
     rows = [
-        "| config | encoders | audio | visual | rated videos without a row |",
+        f"| config | encoders | audio | visual | {rated}videos without a row |",
         "| --- | --- | --- | --- | ---: |",
     ]
     for config, manifest in manifests.items():
@@ -171,7 +200,7 @@ def _embeddings_table(manifests: Mapping[str, Manifest]) -> str:
 
 
 def _encoders(manifest: Manifest) -> str:
-    named = [_cell(encoder["name"]) for encoder in manifest.source.get("encoders", {}).values()]
+    named = [cell(encoder["name"]) for encoder in manifest.source.get("encoders", {}).values()]
     return " + ".join(named) or _ENCODERS.get(manifest.config, "see manifest.json")
 
 
@@ -183,7 +212,7 @@ def _shape(manifest: Manifest, column: str) -> str:
     return f"({steps}, {manifest.dims[column]})"
 
 
-def _columns_table(features: Mapping[str, Features]) -> str:
+def _columns_table(features: Mapping[str, Features], meanings: Mapping[str, str]) -> str:
     where: dict[str, list[str]] = {}
     types: dict[str, str] = {}
     for config, columns in features.items():
@@ -192,8 +221,8 @@ def _columns_table(features: Mapping[str, Features]) -> str:
             types.setdefault(name, _type(feature))
     rows = ["| column | type | meaning | in |", "| --- | --- | --- | --- |"]
     for name, configs in where.items():
-        meaning = _COLUMNS.get(name, "")
-        rows.append(f"| `{name}` | {types[name]} | {meaning} | {', '.join(configs)} |")
+        meaning = meanings.get(name, "")
+        rows.append(f"| {cell(code(name))} | {types[name]} | {meaning} | {', '.join(configs)} |")
     return "\n".join(rows)
 
 
@@ -216,34 +245,3 @@ def _record(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """Return what is known of the record that the configs came from, the last one if several."""
     known = [m.source["record"] for m in manifests.values() if "record" in m.source]
     return {key: printable(str(value)) for key, value in known[-1].items()} if known else {}
-
-
-def _provenance(manifest: Manifest) -> str:
-    source = manifest.source
-    if manifest.extracted:
-        return f"- `{manifest.config}`: {_extracted_by(source)}"
-    what = _code(source.get("archive", source["name"]))
-    if source["kind"] == "tfrecords":
-        what = f"{source['records']:,} records of {what}"
-    sums = [f"{kind} {_code(source[key])}" for key, kind in _CHECKSUMS.items() if key in source]
-    return f"- `{manifest.config}`: {what}" + (f" ({', '.join(sums)})" if sums else "")
-
-
-def _extracted_by(source: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in source["libraries"].items())
-    encoders = "; ".join(
-        f"{encoder['name']}, weights from {encoder['weights']} "
-        f"(SHA-256 {_code(encoder['weights_sha256'])})"
-        for encoder in source["encoders"].values()
-    )
-    return printable(f"extracted from the videos by {encoders}; with {versions}")
-
-
-def _code(text: str) -> str:
-    """Return others' text as code in Markdown."""
-    return f"`{printable(text)}`" if "`" not in text else f"`` {printable(text)} ``"
-
-
-def _cell(text: str) -> str:
-    """Return others' text for a cell of a table in Markdown."""
-    return printable(text).replace("|", r"\|")

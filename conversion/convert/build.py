@@ -20,6 +20,7 @@ from conversion.convert.ratings import (
     write_ratings,
 )
 from conversion.convert.shard import OnBadRecord, ShardTask
+from conversion.package.kind import check_one_kind
 from conversion.package.manifest import (
     BAD,
     MISSING,
@@ -177,12 +178,13 @@ def check_places(
 
     Raises:
         AvmitError: one is there and is of another kind, or holds what is to be read, or the package
-            would be of several formats.
+            would be of several formats, or is of lists.
     """
     for config in configs:
         check_inputs(out / config, inputs)
         _check_not_extracted(out / config)
     check_one_format(out, dict.fromkeys(configs, options.encoding.format))
+    check_one_kind(out, dict.fromkeys(configs, False))
 
 
 def _check_not_extracted(published: Path) -> None:

@@ -76,12 +76,21 @@ def export(
 
 def _manifest(package: Path, config: str) -> Manifest:
     manifests = read_package(package)
-    exportable = [name for name, m in manifests.items() if m.dims.keys() == {"audio", "visual"}]
+    exportable = [
+        name
+        for name, m in manifests.items()
+        if m.dims.keys() == {"audio", "visual"} and not m.listed
+    ]
     if config in exportable:
         return manifests[config]
     choose = f"choose from {', '.join(exportable) or 'none'}"
     if config not in manifests:
         raise AvmitError(f"no config '{config}' in {package}; {choose}")
+    if manifests[config].listed:
+        raise AvmitError(
+            f"'{config}' is of the videos of a list, and records are of AVMIT's rated ones, by "
+            f"their tfrecord_filename; {choose}"
+        )
     raise AvmitError(
         f"'{config}' does not hold both audio and visual embeddings, as a record must; {choose}"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.card.readme import NAME as CARD
 from conversion.package.index.index_file import read_index
+from conversion.package.kind import mixed_kinds
 from conversion.package.manifest import INDEX, MISSING, Manifest, mixed_formats, read_manifests
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.reader import read_schema
@@ -49,7 +50,7 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
         raise AvmitError(
             f"{package} is not fit to be published ({some(found)}): see `avmit verify {package}`"
         )
-    mixture = mixed_formats(chosen)
+    mixture = mixed_formats(chosen) or mixed_kinds({n: m.listed for n, m in chosen.items()})
     if mixture:
         raise AvmitError(f"{package} has {mixture}")
     return chosen

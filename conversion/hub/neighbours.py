@@ -10,6 +10,7 @@ from datasets import Features
 from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
 from conversion.hub.published import Published
+from conversion.package.kind import mixed_kinds
 from conversion.package.manifest import Manifest, mixed
 
 _FORMATS = {
@@ -24,7 +25,7 @@ _PACKED = {"gz", "bz2", "xz", "zst", "lz4", "zip"}
 
 
 def refuse_mixed(manifests: Mapping[str, Manifest], there: Published, card: str) -> None:
-    """Refuse configs that, with those that stay, are of several formats.
+    """Refuse configs that, with those that stay, are of several formats or of two kinds.
 
     `datasets` takes the builder for all configs of a repository from the first one in the card.
 
@@ -41,6 +42,9 @@ def refuse_mixed(manifests: Mapping[str, Manifest], there: Published, card: str)
     problem = mixed(formats)
     if problem:
         raise AvmitError(f"there would be {problem}, or publish in a repository of its own")
+    problem = mixed_kinds({name: manifest.listed for name, manifest in known.items()})
+    if problem:
+        raise AvmitError(f"there would be {problem}, and a repository")
 
 
 def _formats(entry: Mapping[str, Any], there: Published) -> set[str]:

@@ -23,8 +23,7 @@ from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.schema import read_features
 from conversion.wording import format_bytes
 
-_READ_AS_DATA = re.compile(r"(train|test)-.*\.(arrow|parquet)")
-"""Names in a config's folder that the patterns of our cards lead to."""
+_DATA = re.compile(r"(?P<split>\w+)-.*\.(arrow|parquet)")
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,9 @@ def _refuse_in_the_way(
     """
     for path in there.files:
         config, _, name = path.partition("/")
-        if config in manifests and path not in there.named and _is_read(name):
+        if config not in manifests or path in there.named:
+            continue
+        if _is_read(name, manifests[config]):
             if states.get(path) == "unchanged":
                 continue
             raise AvmitError(
@@ -151,8 +152,11 @@ def _refuse_in_the_way(
             )
 
 
-def _is_read(name: str) -> bool:
-    return _READ_AS_DATA.fullmatch(name) is not None or name in (MISSING, BAD, BAD_VIDEOS)
+def _is_read(name: str, manifest: Manifest) -> bool:
+    """Tell whether the patterns of our cards lead to a file in a config's folder, or we read it."""
+    data = _DATA.fullmatch(name)
+    of_split = data is not None and data["split"] in {"train", "test", *manifest.splits}
+    return of_split or name in (MISSING, BAD, BAD_VIDEOS)
 
 
 def _refuse_others(manifests: Mapping[str, Manifest], there: Published) -> None:

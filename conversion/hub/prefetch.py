@@ -18,6 +18,7 @@ from conversion.card.render import render_card
 from conversion.hub.errors import explained
 from conversion.hub.remote_package import RemotePackage, open_remote
 from conversion.package.index.kept import Range, holes_of, kept_name, length_of
+from conversion.package.kind import check_one_kind
 from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
 from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
@@ -106,6 +107,7 @@ def _prefetch(
     try:
         with workspace(out) as space:
             check_one_format(out, {name: m.format for name, m in manifests.items()})
+            check_one_kind(out, {name: m.listed for name, m in manifests.items()})
             coming = [_look(remote, manifest, space) for manifest in manifests.values()]
             missing = sum(_missing_bytes(config) for config in coming)
             _check_space(out, missing)

@@ -73,8 +73,17 @@ def _provenance(manifest: Manifest) -> str:
     if source["kind"] == "csv":
         return f"{source['name']}, SHA-256 {source['sha256']}"
     absent = manifest.missing_records + manifest.bad_records
-    without = f" ({absent:,} rated videos without a row)" if absent else ""
+    rated = "" if manifest.listed else "rated "
+    without = f" ({absent:,} {rated}videos without a row)" if absent else ""
     if manifest.extracted:
         named = " and ".join(encoder["name"] for encoder in source["encoders"].values())
-        return f"the videos, by {named}{without}"
+        return f"{_videos(manifest)}, by {named}{without}"
     return f"{source['name']}, {source['records']:,} records{without}"
+
+
+def _videos(manifest: Manifest) -> str:
+    videos = manifest.videos
+    first = f"the first {videos['limit']:,} of " if "limit" in videos else ""
+    if not manifest.listed:
+        return f"{first}the videos"
+    return f"{first}the {videos['count']:,} videos of {videos['list']}, SHA-256 {videos['sha256']}"

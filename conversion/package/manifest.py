@@ -20,9 +20,12 @@ MISSING = "missing_records.csv"
 BAD = "bad_records.csv"
 """Rated videos whose record was left out: tfrecord_filename, reason."""
 BAD_VIDEOS = "bad_videos.csv"
-"""Rated videos that could not be embedded: tfrecord_filename, reason, filename."""
+"""Videos that could not be embedded: tfrecord_filename, reason, filename; of a list filename,
+reason."""
 KEY = "tfrecord_filename"
-"""The column that names a video in every config that rows are matched by."""
+"""The column that names a rated video in every config that rows are matched by."""
+LISTED_KEY = "filename"
+"""The column that names a video of a list."""
 LONGEST = 64_000_000
 """How many bytes of a manifest are read at most."""
 
@@ -48,8 +51,8 @@ class Shard:
 class Manifest:
     """A config: `dims` are the widths by column (none for ratings), `source` the provenance.
 
-    `missing_records` and `bad_records` count the rated videos that have no row; their names stand
-    in MISSING and BAD beside this, or in BAD_VIDEOS where videos were embedded.
+    `missing_records` and `bad_records` count the videos that have no row; their names stand in
+    MISSING and BAD beside this, or in BAD_VIDEOS where videos were embedded.
     """
 
     config: str
@@ -65,6 +68,24 @@ class Manifest:
     def extracted(self) -> bool:
         """Whether the config was made from videos, not from the published files."""
         return bool(self.source["kind"] == EXTRACTION)
+
+    @property
+    def videos(self) -> dict[str, Any]:
+        """What the source says of which videos were embedded: `list`, the name of a list, with its
+        `sha256` and the `count` of its videos, and `limit`, where only the first so many were.
+        """
+        found: dict[str, Any] = self.source.get("videos", {})
+        return found
+
+    @property
+    def listed(self) -> bool:
+        """Whether the videos are those of a list, and not AVMIT's rated ones."""
+        return "list" in self.videos
+
+    @property
+    def key(self) -> str:
+        """The column that names a video, KEY or LISTED_KEY."""
+        return LISTED_KEY if self.listed else KEY
 
     @property
     def bad_list(self) -> str:
@@ -228,12 +249,13 @@ def check_one_format(package: Path, coming: Mapping[str, str]) -> None:
 def part_of_release(manifests: Mapping[str, Manifest]) -> int | None:
     """Return how many rated videos a package is of, where that is a part of the full release.
 
+    None for one of lists, whose videos are not AVMIT's.
     Without ratings, the rated videos are those with a row in an embedding config or without.
     """
     counts = {
         name: sum(map(m.rows, m.splits)) + m.missing_records + m.bad_records
         for name, m in manifests.items()
-        if m.dims or name == "ratings"
+        if (m.dims and not m.listed) or name == "ratings"
     }
     rated = counts.get("ratings", max(counts.values(), default=ground.RATED_VIDEOS))
     return rated if rated < ground.RATED_VIDEOS else None

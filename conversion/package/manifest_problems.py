@@ -14,6 +14,12 @@ EXTRACTION = "extraction"
 CONFIG_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)
 """What a new config may be called; longer names leave no room in those of files."""
 
+SPLIT_NAME = re.compile(r"\w{1,100}", re.ASCII)
+"""What a split of a list may be called, as `datasets` allows, but for dots."""
+
+ALL = "all"
+"""What `datasets` calls all splits together, so that none can be called so."""
+
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")  # older ones may be longer, and of any script
 
 _COLUMNS = ("audio", "visual")
@@ -72,7 +78,7 @@ def manifest_problems(content: Any, folder: str | None) -> Iterator[str]:
     if bool(dims) == (config in ground.RATINGS_CONFIGS):
         yield "ratings have dims" if dims else "dims are empty"
     yield from source_problems(content["source"], dims)
-    yield from _split_problems(content["splits"], dims)
+    yield from _split_problems(content["splits"], dims, content["source"])
 
 
 def check_config_name(name: str) -> None:
@@ -116,11 +122,40 @@ def source_problems(source: Any, dims: Mapping[str, int]) -> Iterator[str]:
     for name in ("records", "strays"):
         if not is_count(source.get(name, 0)):
             yield f"{name} of source is {brief(source[name])}"
-    for name in ("record", "libraries", "settings"):
+    for name in ("record", "libraries", "settings", "videos"):
         if not _facts(source.get(name, {})):
             yield f"{name} of source is {brief(source[name])}"
     if kind == EXTRACTION:
         yield from _encoder_problems(source["encoders"], dims)
+    yield from _videos_problems(source.get("videos", {}), kind)
+
+
+def _videos_problems(videos: Any, kind: str) -> Iterator[str]:
+    """Say what is wrong with what a source says of the videos, which may be nothing."""
+    if not isinstance(videos, dict) or not videos:
+        return
+    if kind != EXTRACTION:
+        yield "source has videos"
+        return
+    if problem := keys_problem(videos, (), ("list", "sha256", "count", "limit")):
+        yield f"of the videos {problem}"
+        return
+    for name in ("count", "limit"):
+        if not is_count(videos.get(name, 1)) or videos.get(name) == 0:
+            yield f"{name} of the videos is {brief(videos[name])}"
+    if len({"list", "sha256", "count"} & videos.keys()) not in (0, 3):
+        yield "the videos have not all of list, sha256 and count"
+        return
+    if not isinstance(videos.get("list", ""), str):
+        yield f"list of the videos is {brief(videos['list'])}"
+    if not _SHA256.fullmatch(str(videos.get("sha256", "0" * 64))):
+        yield f"sha256 of the videos is {brief(videos['sha256'])}"
+
+
+def _is_listed(source: Any) -> bool:
+    """Tell whether a source says that its videos are those of a list."""
+    videos = source.get("videos") if isinstance(source, dict) else None
+    return isinstance(videos, dict) and "list" in videos
 
 
 def _encoder_problems(encoders: Any, dims: Mapping[str, int]) -> Iterator[str]:
@@ -133,14 +168,21 @@ def _encoder_problems(encoders: Any, dims: Mapping[str, int]) -> Iterator[str]:
                 yield f"the {column} encoder has no {name}"
 
 
-def _split_problems(splits: Any, dims: Mapping[str, int]) -> Iterator[str]:
+def split_problem(name: str) -> str:
+    """Say why no split of a list can be called so; nothing if one can."""
+    if not SPLIT_NAME.fullmatch(name):
+        return "use up to 100 of the letters a to z, digits and _"
+    return "datasets means all splits by it" if name == ALL else ""
+
+
+def _split_problems(splits: Any, dims: Mapping[str, int], source: Any) -> Iterator[str]:
     if not isinstance(splits, dict) or not all(isinstance(s, list) for s in splits.values()):
         yield f"splits are {brief(splits)}"
         return
     if not splits or not all(splits.values()):
         yield "a split has no shards"
     for split, shards in splits.items():
-        if split not in ground.SPLITS:
+        if split_problem(split) if _is_listed(source) else split not in ground.SPLITS:
             yield f"a split is called {brief(split)}"
         for shard in shards:
             yield from shard_problems(shard, dims)

@@ -1,7 +1,7 @@
 """Compare shards' schemas with the columns that a config of their kind has."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from datasets import Features
 
 import avmit
 from avmit import AvmitError
-from conversion.package.manifest import Manifest
+from conversion.package.manifest import LISTED_KEY, Manifest
 from conversion.package.reader import described_features, read_schema
 
 
@@ -83,6 +83,27 @@ def _items(feature: Any) -> tuple[Any, int]:
     return getattr(feature, "feature", None), getattr(feature, "length", -1)
 
 
+HEARD = Features({"has_audio": datasets.Value("bool")})
+"""The column that extracted configs have beside the embeddings."""
+
+
+def vectors(dims: Mapping[str, int]) -> datasets.Features:
+    """Return the columns of embeddings, by their widths."""
+    features = avmit.embedding_features(dims.get("audio"), dims.get("visual"), [])
+    return Features({name: of for name, of in features.items() if name in dims})
+
+
+def class_names(labels: Iterable[str]) -> list[str]:
+    """Return the different labels of a list in the order in which they are numbered.
+
+    It is that of their text, or of their value where all are whole numbers, so that 0 to 99 are
+    numbered by themselves.
+    """
+    names = sorted(set(labels))
+    whole = all(name.isascii() and name.isdigit() and len(name) < 20 for name in names)
+    return sorted(names, key=int) if whole else names
+
+
 _PUBLISHED = ("csv", "tfrecords")
 """Kinds of source whose configs have no columns of their own, as extracted ones may."""
 
@@ -98,13 +119,14 @@ def schema_problem(
 ) -> str:
     """Say what is wrong with a shard's schema, or nothing.
 
-    `labels` are the AVMIT labels of the ratings; without them, the shard's own must be sorted.
+    `labels` are the AVMIT labels of the ratings; without them, the shard's own must be sorted, as
+    those of a list are.
     `first` is the schema of the config's first shard, which all others must have too.
     """
     features = features_of(schema)
     if features is None:
         return "its metadata does not describe features that datasets can read"
-    expected = _expected(manifest, sorted(set(label_names(schema))) if labels is None else labels)
+    expected = _expected(manifest, features, labels)
     lacking = [name for name in expected if name not in features]
     if lacking:
         return f"no column {', '.join(lacking)}"
@@ -120,7 +142,8 @@ def schema_problem(
             return f"{field.name} is {found.type}, not {field.type}"
     if described_features(schema) != described_features(wanted):
         if "label" in expected and features["label"] != expected["label"]:
-            return "its label names are not the sorted AVMIT labels of the ratings"
+            of = "ones of its list" if manifest.listed else "AVMIT labels of the ratings"
+            return f"its label names are not the sorted {of}"
         return "its metadata describes other features than its columns"
     return "" if schema.equals(first) else "not the schema of the config's first shard"
 
@@ -140,9 +163,15 @@ def check_schemas(folder: Path, manifest: Manifest) -> None:
             raise AvmitError(f"{folder / shard.file}: {problem}: make or fetch the config again")
 
 
-def _expected(manifest: Manifest, labels: Sequence[str]) -> Features:
+def _expected(manifest: Manifest, found: Features, labels: Sequence[str] | None) -> Features:
     if not manifest.dims:
         return avmit.ratings_features(manifest.config)
+    own = list(getattr(found.get("label"), "names", None) or [])
+    if manifest.listed:
+        label = {"label": datasets.ClassLabel(names=class_names(own))} if "label" in found else {}
+        columns = {LISTED_KEY: datasets.Value("string"), **label}
+        return Features({**columns, **vectors(manifest.dims), **HEARD})
+    labels = sorted(set(own)) if labels is None else labels
     return avmit.embedding_features(manifest.dims.get("audio"), manifest.dims.get("visual"), labels)
 
 

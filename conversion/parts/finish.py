@@ -14,6 +14,7 @@ from pathlib import Path
 from avmit import AvmitError
 from conversion.card.readme import card_text, put_card
 from conversion.package.index.build import NoIndex, ShardIndex, index_shard
+from conversion.package.kind import check_one_kind
 from conversion.package.manifest import (
     BAD,
     BAD_VIDEOS,
@@ -74,6 +75,7 @@ def finish(out: Path, configs: Sequence[str]) -> list[Put]:
     with workspace(out) as space:
         formats = {one.plan.config: one.plan.format for one in collected}
         check_one_format(out, formats)
+        check_one_kind(out, {one.plan.config: one.manifest.listed for one in collected})
         staged = [(one, _staged(one, space)) for one in collected]
         coming = {one.plan.config: (one.manifest, staging.folder) for one, staging in staged}
         card = card_text(out, coming)  # what is wrong with it is known before anything is seen

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
-from conversion import ground
-from conversion.package.manifest_problems import brief, is_count, keys_problem
+from conversion.package.manifest_problems import brief, is_count, keys_problem, split_problem
 from conversion.package.writer import Compression, Encoding, Format, shard_name
 from conversion.wording import some
 
@@ -159,7 +158,7 @@ def _shard_problem(shard: Any) -> str:
     for name in ("rows", "offset", "length"):
         if not is_count(shard[name]):
             return f"{name} of a shard is {brief(shard[name])}"
-    if shard["split"] not in ground.SPLITS:
+    if not isinstance(shard["split"], str) or split_problem(shard["split"]):
         return f"a split is called {brief(shard['split'])}"
     if not isinstance(shard["sha256"], str) or not _SHA256.fullmatch(shard["sha256"]):
         return f"sha256 of a shard is {brief(shard['sha256'])}"

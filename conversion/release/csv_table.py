@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from avmit import AvmitError
+from conversion.wording import printable
 
 Rule = tuple[npt.NDArray[np.bool_], Callable[[Any], str]]
 """Which rows break a rule, and what to say of one, given as a pandas Series."""
@@ -20,6 +22,10 @@ Rule = tuple[npt.NDArray[np.bool_], Callable[[Any], str]]
 
 _MOST_LINES = 5_000_000
 """Far more than any file of the release has, and what every machine can hold."""
+
+
+_MOST_SHOWN = 200
+"""Signs of a header in an error."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,25 @@ class CsvTable:
             raise self.broken
 
 
-def read_csv_table(file: Path, data: bytes, columns: Sequence[str]) -> CsvTable:
+AGAIN = "take the file from the release again"
+"""What to do about a file of a release."""
+
+
+def read_csv_table(
+    file: Path,
+    data: bytes,
+    columns: Sequence[str],
+    others: bool = False,
+    remedy: str = AGAIN,
+) -> CsvTable:
     """Read `columns` of a file's content; blank lines do not count, byte order marks neither.
+
+    With `others` all that the header names are read, in its order. `remedy` is what to do where the
+    file is not so.
 
     Raises:
         AvmitError: it is not UTF-8, has a NUL or millions of lines, or its header is no row, lacks
-            one of `columns` or has one twice.
+            one of `columns` or has one that is read twice.
     """
     try:
         text = data.decode()
@@ -57,37 +76,42 @@ def read_csv_table(file: Path, data: bytes, columns: Sequence[str]) -> CsvTable:
             raise csv.Error("line contains NUL")
         if text.startswith("\ufeff"):
             data = text.lstrip("\ufeff").encode()
+        del text  # of a hundred megabytes, where the file is so long
         reader = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), strict=True)
         header: list[str] = next(reader, [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _not_csv(file, error) from error
-    _check_header(file, header, columns)
+        raise _not_csv(file, error, remedy) from error
+    _check_header(file, header, [*columns, *header] if others else columns, remedy)
+    columns = header if others else columns
     lines = max(data.count(b"\n"), data.count(b"\r"))
     if lines > _MOST_LINES:
-        raise AvmitError(
-            f"{file} has {lines:,} lines, more than {_MOST_LINES:,}: "
-            "take the file from the release again"
-        )
+        raise AvmitError(f"{file} has {lines:,} lines, more than {_MOST_LINES:,}: {remedy}")
     places = [header.index(column) for column in columns]
     rows = _read_plain(data)
     if rows is None:
-        return _read_by_row(file, reader, len(header), dict(zip(columns, places, strict=True)))
+        wanted = dict(zip(columns, places, strict=True))
+        return _read_by_row(file, reader, len(header), wanted, remedy)
     return CsvTable(file, rows.iloc[1:, places].set_axis(list(columns), axis=1))
 
 
-def _check_header(file: Path, header: list[str], columns: Sequence[str]) -> None:
+def _check_header(file: Path, header: list[str], columns: Sequence[str], remedy: str) -> None:
     missing = [column for column in columns if column not in header]
     if missing:
         raise AvmitError(
             f"{file}, row 1: no column {', '.join(missing)}; it has "
-            f"{', '.join(header) or 'none'}: take the file from the release again"
+            f"{_shown(header) or 'none'}: {remedy}"
         )
-    twice = [column for column in columns if header.count(column) > 1]
+    times = Counter(header)
+    twice = [column for column in dict.fromkeys(columns) if times[column] > 1]
     if twice:
         raise AvmitError(
-            f"{file}, row 1: column {', '.join(twice)} stands there more than once: "
-            "take the file from the release again"
+            f"{file}, row 1: column {_shown(twice)} stands there more than once: {remedy}"
         )
+
+
+def _shown(names: Sequence[str]) -> str:
+    text = printable(", ".join(names[:_MOST_SHOWN]))
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _read_plain(data: bytes) -> pd.DataFrame | None:
@@ -114,26 +138,30 @@ def _may_have_long_field(data: bytes) -> bool:
     return any(data.find(b"\n", at, at + step) < 0 for at in range(0, len(data) - step, step))
 
 
-def _read_by_row(file: Path, reader: Any, width: int, places: Mapping[str, int]) -> CsvTable:
+def _read_by_row(
+    file: Path, reader: Any, width: int, places: Mapping[str, int], remedy: str
+) -> CsvTable:
     """Read any other file: of quotes, line ends and ragged rows pandas has a view of its own."""
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []
     broken = None
-    select = itemgetter(*places.values())
+    select: Callable[[list[str]], Any] = itemgetter(*places.values())
+    one = len(places) == 1
     try:
         for fields in filter(None, reader):
             if len(fields) != width:
                 broken = AvmitError(
                     f"{file}, row {reader.line_num}: {len(fields)} fields where the header has "
-                    f"{width}: take the file from the release again"
+                    f"{width}: {remedy}"
                 )
                 break
-            rows.append(select(fields))
+            rows.append((select(fields),) if one else select(fields))
             lines.append(reader.line_num)
     except csv.Error as error:
-        broken = _not_csv(file, error)
+        broken = _not_csv(file, error, remedy)
     return CsvTable(file, pd.DataFrame(rows, lines, list(places), dtype=str), broken)
 
 
-def _not_csv(file: Path, error: Exception) -> AvmitError:
-    return AvmitError(f"{file} is not UTF-8 CSV ({error}): take it from the release")
+def _not_csv(file: Path, error: Exception, remedy: str) -> AvmitError:
+    remedy = "take it from the release" if remedy == AGAIN else remedy
+    return AvmitError(f"{file} is not UTF-8 CSV ({error}): {remedy}")

@@ -35,12 +35,9 @@ def row_checks(
     `test_set` the tables of those configs, None where they are not in the package.
     """
     config = manifest.config
-    rows = pd.concat(
-        [_numbered(_frame(table)).assign(split=split) for split, table in splits.items()],
-        ignore_index=True,
-    )
+    rows = rows_of(splits)
     again = rows[KEY].duplicated()
-    checks = [judged("unique", config, _twice(rows, again), "no video twice")]
+    checks = [judged("unique", config, twice(rows, KEY), "no video twice")]
     if test_set is None:
         checks.append(Check("splits", config, True, "no test_set in the package"))
     else:
@@ -61,8 +58,21 @@ def row_checks(
             f"{len(rows):,} equal to those of ratings",
         ),
         judged("order", config, _disorder(rows, places), "that of ratings"),
-        _complete(folder, manifest, rows[KEY][~again], rated[KEY]),
+        _complete(folder, manifest, rows[KEY][~again], rated[KEY].head(_tried(manifest, rated))),
     ]
+
+
+def rows_of(splits: Mapping[str, pa.Table]) -> pd.DataFrame:
+    """Return the rows of all splits, each with its `row` in its `split`."""
+    return pd.concat(
+        [_numbered(_frame(table)).assign(split=split) for split, table in splits.items()],
+        ignore_index=True,
+    )
+
+
+def _tried(manifest: Manifest, rated: pd.DataFrame) -> int:
+    """Count the rated videos that a config is of, which may be the first ones alone."""
+    return int(manifest.videos.get("limit", len(rated)))
 
 
 def ratings_checks(tables: Mapping[str, pa.Table]) -> list[Check]:
@@ -129,9 +139,10 @@ def _different(
     return dict(sorted(problems.items()))
 
 
-def _twice(rows: pd.DataFrame, again: pd.Series) -> list[str]:
-    repeated = rows[rows[KEY].isin(rows[KEY][again])]
-    places = repeated.groupby(KEY, sort=False)["split"].unique()
+def twice(rows: pd.DataFrame, key: str) -> list[str]:
+    """Say which videos, named in the column `key`, stand more than once in `rows_of` a config."""
+    repeated = rows[rows[key].duplicated(keep=False)]
+    places = repeated.groupby(key, sort=False)["split"].unique()
     return [
         f"{name} is in {' and '.join(splits)}" + (" twice" if len(splits) == 1 else "")
         for name, splits in places.items()
@@ -160,6 +171,22 @@ def _disorder(rows: pd.DataFrame, places: pd.Series) -> list[str]:
 
 def _complete(folder: Path, manifest: Manifest, rows: pd.Series, rated: pd.Series) -> Check:
     """Check that every rated video is one of `rows` or stands, once, in one of the two lists."""
+    problems, absent = without_row(folder, manifest, rows)
+    lost = rated[~rated.isin(rows) & ~rated.isin([*absent])]
+    problems += [
+        f"{name} has no row and is not in {MISSING} or {manifest.bad_list}" for name in lost
+    ]
+    unrated = sorted(absent - set(rated[rated.isin([*absent])]))
+    problems += [f"{name} is listed and not rated" for name in unrated]
+    found = f"{len(rows):,} rows, {len(absent):,} listed without, of {len(rated):,} rated videos"
+    return judged("complete", manifest.config, problems, found)
+
+
+def without_row(folder: Path, manifest: Manifest, rows: pd.Series) -> tuple[list[str], set[str]]:
+    """Return what is wrong with the lists of videos without a row, and the videos that they name.
+
+    `rows` are the names of those with one.
+    """
     problems: list[str] = []
     absent: set[str] = set()
     for file, noted in (
@@ -177,14 +204,7 @@ def _complete(folder: Path, manifest: Manifest, rows: pd.Series, rated: pd.Serie
         problems += [f"{name} has a row and stands in {file}" for name in listed if name in here]
         problems += [f"{name} is listed twice" for name in listed if name in absent]
         absent.update(listed)
-    lost = rated[~rated.isin(rows) & ~rated.isin([*absent])]
-    problems += [
-        f"{name} has no row and is not in {MISSING} or {manifest.bad_list}" for name in lost
-    ]
-    unrated = sorted(absent - set(rated[rated.isin([*absent])]))
-    problems += [f"{name} is listed and not rated" for name in unrated]
-    found = f"{len(rows):,} rows, {len(absent):,} listed without, of {len(rated):,} rated videos"
-    return judged("complete", manifest.config, problems, found)
+    return problems, absent
 
 
 def _listed(file: Path) -> list[str]:

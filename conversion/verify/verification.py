@@ -8,12 +8,14 @@ import pyarrow as pa
 from datasets import Features
 
 import avmit
+from conversion.package.kind import mixed_kinds, of_lists
 from conversion.package.manifest import INDEX, Manifest, mixed_formats, read_manifests
 from conversion.package.schema import features_of, label_names, schema_problem
 from conversion.verify.card import card_checks
 from conversion.verify.check import Check
 from conversion.verify.folders import folder_checks, package_check
 from conversion.verify.index import index_check
+from conversion.verify.listed import listed_checks
 from conversion.verify.rows import ratings_checks, row_checks
 from conversion.verify.shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.workers import Progress, run_tasks
@@ -33,7 +35,7 @@ def verify(
         AvmitError: there is no package there.
     """
     manifests, bad = read_manifests(package)
-    checks = [package_check(package), _format_check(manifests)]
+    checks = [package_check(package), _format_check(manifests), *_kind_checks(manifests)]
     checks += [
         Check("manifest", name, name not in bad, bad.get(name, "well-formed"))
         for name in sorted({*manifests, *bad})
@@ -60,6 +62,14 @@ def _format_check(manifests: Mapping[str, Manifest]) -> Check:
     mixed = mixed_formats(manifests)
     one = next((manifest.format for manifest in manifests.values()), "none")
     return Check("format", ".", mixed is None, mixed or one)
+
+
+def _kind_checks(manifests: Mapping[str, Manifest]) -> list[Check]:
+    """Say of a package of lists that it is one, or that it is not one alone."""
+    if not of_lists(manifests):
+        return []
+    problem = mixed_kinds({name: manifest.listed for name, manifest in manifests.items()})
+    return [Check("videos", ".", problem is None, problem or "those of lists, not AVMIT's rated")]
 
 
 def _examine_all(
@@ -128,11 +138,16 @@ def _content_checks(
         for config in sorted(unsound)
     ]
     whole = {config: pa.concat_tables(splits.values()) for config, splits in tables.items()}
-    if not unsound & {"ratings", "test_set"}:
+    lists_alone = bool(manifests) and all(manifest.listed for manifest in manifests.values())
+    if not unsound & {"ratings", "test_set"} and not lists_alone:
         ratings_tables = {name: whole[name] for name in avmit.RATINGS_CONFIGS if name in whole}
         checks += ratings_checks(ratings_tables)
     for config, manifest in manifests.items():
         if not manifest.dims or config in unsound:
+            continue
+        if manifest.listed:
+            names = label_names(examined[config][0].schema)
+            checks += listed_checks(package / config, manifest, tables[config], names)
             continue
         if unsound & {"ratings", "test_set"}:
             found = "not checked: ratings or test_set are not sound"

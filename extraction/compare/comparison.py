@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.compare.sides import Side, find_side, pairs
+from extraction.compare.sides import Side, find_sides, pairs
 from extraction.compare.similarity import Similarity, similarity
 
 WORST = 10
@@ -21,7 +21,8 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class VideoDifference:
     """One video's embeddings in one column; the worst timestep's relative difference and cosine,
-    the worst value's absolute difference, and the timesteps in A and B. `name` is its record's.
+    the worst value's absolute difference, and the timesteps in A and B. `name` is its record's, or
+    the video's own where it is of a list.
     """
 
     name: str
@@ -130,7 +131,7 @@ def compare(
         AvmitError: a config is not there or has no embeddings, they have no video or no column in
             common, or a shard is not one of its config.
     """
-    a, b = find_side(package, config_a), find_side(package, config_b)
+    a, b = find_sides(package, config_a, config_b)
     result = Comparison()
     both = []
     for column in ("audio", "visual"):

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from conversion.package.manifest import KEY, Manifest, read_package
-from conversion.package.reader import matrices, read_rows
+from conversion.package.manifest import LISTED_KEY, Manifest, read_package
+from conversion.package.reader import matrices, read_rows, read_schema
 from conversion.package.schema import check_schemas
 
 Advance = Callable[[int], None]
@@ -23,16 +23,22 @@ Ragged = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Side:
-    """A config of a package, and what the user calls it."""
+    """A config of a package, what the user calls it, and the column that names its videos."""
 
     package: Path
     manifest: Manifest
     said: str
+    key: str
 
     @property
     def dims(self) -> dict[str, int]:
         """The widths of its embeddings by column."""
         return self.manifest.dims
+
+    @property
+    def _paths(self) -> list[Path]:
+        folder = self.package / self.manifest.config
+        return [folder / shard.file for shard in self.manifest.shards]
 
     def read(self, columns: Sequence[str]) -> Iterator[tuple[list[str], dict[str, Ragged]]]:
         """Yield each record batch: the rows' names, and their offsets and values by column.
@@ -40,22 +46,25 @@ class Side:
         Raises:
             AvmitError: a shard cannot be read.
         """
-        for shard in self.manifest.shards:
-            path = self.package / self.manifest.config / shard.file
-            for batch in read_rows(path, [KEY, *columns]):
+        for path in self._paths:
+            for batch in read_rows(path, [self.key, *columns]):
                 found = {column: matrices(batch.column(column)) for column in columns}
-                yield batch.column(KEY).to_pylist(), found
+                yield batch.column(self.key).to_pylist(), found
 
     def names(self) -> list[str]:
         """Return the names of its rows, in order."""
         return [name for names, _ in self.read([]) for name in names]
 
     def labels(self, places: Mapping[str, int]) -> npt.NDArray[np.int64]:
-        """Return the label numbers of the rows that have a place, there."""
+        """Return the label numbers of the rows that have a place, there.
+
+        Without labels each row is a class of its own.
+        """
+        if "label" not in read_schema(self._paths[0]).names:
+            return np.arange(len(places))
         out = np.full(len(places), -1, np.int64)
-        for shard in self.manifest.shards:
-            path = self.package / self.manifest.config / shard.file
-            for batch in read_rows(path, [KEY, "label"]):
+        for path in self._paths:
+            for batch in read_rows(path, [self.key, "label"]):
                 for name, label in zip(*(c.to_pylist() for c in batch.columns), strict=True):
                     if name in places:
                         out[places[name]] = label
@@ -82,12 +91,21 @@ class Side:
         return out
 
 
-def find_side(package: Path, named: str) -> Side:
-    """Return the config that is named: one of `package`, or by its folder one of another package.
+def find_sides(package: Path, *named: str) -> tuple[Side, ...]:
+    """Return the configs that are named: of `package`, or by their folders of other packages.
+
+    A config of rated videos and one of a list go together by what the videos' files are called.
 
     Raises:
-        AvmitError: it is not there, has no embeddings, or schemas other than its manifest's.
+        AvmitError: one is not there, has no embeddings, or schemas other than its manifest's.
     """
+    found = [_find(package, one) for one in named]
+    keys = {manifest.key for _, manifest in found}
+    key = keys.pop() if len(keys) == 1 else LISTED_KEY
+    return tuple(Side(*one, said, key) for one, said in zip(found, named, strict=True))
+
+
+def _find(package: Path, named: str) -> tuple[Path, Manifest]:
     config = named
     if "/" in named:
         folder = Path(named)
@@ -99,7 +117,7 @@ def find_side(package: Path, named: str) -> Side:
         what = f"no config '{config}'" if manifest is None else f"no embeddings in '{config}'"
         raise AvmitError(f"{what} in {package}; configs with embeddings: {known}")
     check_schemas(package / config, manifest)
-    return Side(package, manifest, named)
+    return package, manifest
 
 
 def pairs(

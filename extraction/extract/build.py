@@ -1,13 +1,14 @@
 """`avmit extract`: videos become an embedding config of a hub package."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
 from conversion.card.readme import card_text, put_card
+from conversion.package.kind import check_one_kind
 from conversion.package.manifest import (
     BAD_VIDEOS,
     NAME,
@@ -26,24 +27,23 @@ from conversion.package.staging import (
 )
 from conversion.package.workspace import workspace
 from conversion.package.writer import batch_rows
-from conversion.release import annotations as csv_files
-from conversion.release.annotations import Annotations
 from extraction.encoders.base import Side
-from extraction.encoders.describe import identity
 from extraction.encoders.settings import Modality
 from extraction.extract.backends import as_begun, remember
 from extraction.extract.checkpoint import Spill
-from extraction.extract.cutting import Columns, cut, source_of
+from extraction.extract.cutting import Columns, cut, making_of, source_of
 from extraction.extract.options import Encoders, Options, check_options, choose_encoders, open_sides
 from extraction.extract.retry import check_same, retry_shard
+from extraction.extract.rows import Rows, choose_rows
 from extraction.extract.shard import (
     OnBadVideo,
     ShardTask,
+    bad_rows,
     bad_videos_error,
+    by_filename,
     input_digest,
     write_shard,
 )
-from extraction.media.videos import Videos
 from extraction.pipeline.samples import samples
 
 Progress = Callable[[int, int, int], None]
@@ -65,15 +65,16 @@ class Extracted:
 
 def extract(
     videos: Path,
-    annotations: Path,
+    annotations: Path | None,
     out: Path,
     options: Options,
     progress: Progress = lambda done, total, bad: None,
     announce: Callable[[str], None] = lambda line: None,
 ) -> Extracted:
-    """Embed all rated videos below `videos` and build a config of the hub package `out`.
+    """Embed videos below `videos` and build a config of the hub package `out`.
 
-    `annotations` is a folder with the release's three CSV files. Nothing is seen in `out` before
+    They are AVMIT's rated ones, where `annotations` is a folder with the release's three CSV files,
+    or those of a list, which the options name. Nothing is seen in `out` before
     all of it is finished; what an interrupted run finished is kept. `announce` is told of each
     encoder about which the loaded network says more than is known before.
 
@@ -83,25 +84,26 @@ def extract(
     # What costs little first: finding an encoder may fetch it.
     check_config_name(options.config)
     check_options(options)
-    copy = Videos(videos)
-    rows = csv_files.read_annotations(csv_files.find_files(annotations))
+    chosen = choose_rows(videos, annotations, options)
+    rows = chosen.read()
     with workspace(out) as space:
         published = out / options.config
-        check_inputs(published, [videos, annotations])
+        check_inputs(published, chosen.inputs)
         check_replaceable(published)
-        check_kind(published, options.retry_failed)
+        check_kind(published, options.retry_failed, rows.subject.listed)
         check_one_format(out, {options.config: options.encoding.format})
-        files = {v: copy.find(v.video_location, v.filename) for v in rows.ratings}
-        missing = [(v.filename, "is missing") for v, file in files.items() if file is None]
-        if len(missing) == len(files) or (missing and _policy(options) == "error"):
+        check_one_kind(out, {options.config: rows.subject.listed})
+        files = zip(rows.filenames, rows.whereabouts.files, strict=True)
+        missing = [(filename, "is missing") for filename, file in files if file is None]
+        if len(missing) == len(rows.rows) or (missing and _policy(options) == "error"):
             raise bad_videos_error(missing, videos)
         encoders = choose_encoders(options)
         staging = Staging(space, options.config, BAD_VIDEOS)
         encoders = as_begun(encoders, options, staging)
-        sides = open_sides(encoders, options, samples(files.values()), announce)
+        sides = open_sides(encoders, options, samples(rows.paths), announce)
         encoders = {column: side.encoder for column, side in sides.items()}
-        source = source_of(sides, options)
-        tasks = list(_tasks(rows, files, videos, staging, encoders, identity(source), options))
+        source = source_of(sides, options, rows.subject)
+        tasks = list(_tasks(rows, staging, encoders, making_of(source), options))
         if options.retry_failed:
             check_same(read_manifest(published), tasks, source, published)
         remember(sides, staging)
@@ -118,8 +120,9 @@ def _policy(options: Options) -> OnBadVideo:
     return "skip" if options.retry_failed else options.on_bad_video
 
 
-def check_kind(published: Path, retry: bool) -> None:
-    """Refuse to replace a config that was not made from videos, or to retry one that is not there.
+def check_kind(published: Path, retry: bool, listed: bool) -> None:
+    """Refuse to replace a config that was not made from such videos, or to retry one that is not
+    there.
 
     Raises:
         AvmitError: it is to be refused.
@@ -130,31 +133,36 @@ def check_kind(published: Path, retry: bool) -> None:
                 f"no config in {published} to retry: run `avmit extract` without --retry-failed"
             )
         return
-    if not read_manifest(published).extracted:
+    manifest = read_manifest(published)
+    if not manifest.extracted:
         raise AvmitError(
             f"{published} was not made by `avmit extract` and would be replaced: "
             "choose another --config"
         )
+    if manifest.listed != listed:
+        of = "a list" if manifest.listed else "AVMIT's rated videos"
+        raise AvmitError(
+            f"{published} was made of {of} and would be replaced: choose another --config"
+        )
 
 
 def _tasks(
-    rows: Annotations,
-    files: dict[csv_files.Video, Path | None],
-    root: Path,
+    rows: Rows,
     staging: Staging,
     encoders: Encoders,
     source: dict[str, Any],
     options: Options,
 ) -> Iterator[ShardTask]:
-    columns = Columns.of(encoders, rows.labels)
-    for split, name, videos in cut(rows, columns.row_bytes, options):
+    columns = Columns.of(encoders, rows.subject)
+    files = rows.whereabouts.files
+    for split, name, places in cut(rows, columns.row_bytes, options):
         yield ShardTask(
             split=split,
             path=staging.shard(name),
-            root=root,
-            videos=videos,
-            files=[files[video] for video in videos],
-            labels=rows.labels,
+            root=rows.whereabouts.root,
+            subject=rows.subject,
+            videos=[rows.rows[place] for place in places],
+            found=[files[place] for place in places],
             schema=columns.schema,
             encoding=options.encoding,
             batch_rows=batch_rows(columns.row_bytes),
@@ -210,13 +218,13 @@ def _published_shards(staging: Staging) -> set[str]:
 def _kept(task: ShardTask, staging: Staging, options: Options) -> _Finished | None:
     """Return what an earlier run made of the same, if that is whole and is not to be retried."""
     digest = input_digest(task)
-    for path, shard, bad in staging.candidates(task.path.name, task.names):
+    for path, shard, bad in staging.candidates(task.path.name, set(task.names)):
         if shard.input_sha256 != digest or not is_intact(path, shard):
             continue
         if options.retry_failed and bad and path.parent == staging.published:
             continue
         if bad and _policy(options) == "error":
-            raise bad_videos_error(_by_filename(bad, task.videos), task.root)
+            raise bad_videos_error(by_filename(bad_rows(task, bad)), task.root)
         staging.adopt(path)
         return _Finished(ShardResult(shard, bad), True)
     return None
@@ -234,8 +242,9 @@ def _prepare(
     for task, item in zip(tasks, finished, strict=True):
         assert item.result.shard is not None
         splits.setdefault(task.split, []).append(item.result.shard)
-    bad = [row for item in finished for row in item.result.bad]
-    listed = _by_filename(bad, [video for task in tasks for video in task.videos])
+    items = zip(tasks, finished, strict=True)
+    bad = [row for task, item in items for row in bad_rows(task, item.result.bad)]
+    listed = by_filename(bad)
     if not any(shard.rows for shards in splits.values() for shard in shards):
         raise bad_videos_error(listed, tasks[0].root)
     # datasets cannot load a split of no rows, which is what bad videos can leave.
@@ -249,16 +258,7 @@ def _prepare(
         dims={column: encoder.width for column, encoder in encoders.items()},
         bad_records=len(bad),
     )
-    header = ("tfrecord_filename", "reason", "filename")
-    names = [(*row, filename) for row, (filename, _) in zip(bad, listed, strict=True)]
-    staging.prepare(manifest, {BAD_VIDEOS: [header, *names] if bad else []})
+    rows = [tasks[0].subject.bad_columns, *bad]
+    staging.prepare(manifest, {BAD_VIDEOS: rows if bad else []})
     kept = sum(item.kept for item in finished)
     return Extracted(manifest, False, kept, listed, sum(item.mended for item in finished))
-
-
-def _by_filename(
-    bad: Sequence[tuple[str, str]], videos: Sequence[csv_files.Video]
-) -> list[tuple[str, str]]:
-    """Name bad videos by what they are called in Moments in Time."""
-    filenames = {video.tfrecord_filename: video.filename for video in videos}
-    return [(filenames[name], reason) for name, reason in bad]

@@ -42,14 +42,25 @@ _LISTED = 5
 
 def extract(
     videos: Annotated[
-        Path, typer.Option(metavar="MIT_DIR", help="Moments in Time: training and validation.")
-    ],
-    annotations: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder with the release's three CSV files.")
+        Path, typer.Option(metavar="MIT_DIR", help="Moments in Time, or the folder of your videos.")
     ],
     audio: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
     visual: Annotated[str, typer.Option(metavar="ENCODER", help="See `avmit encoders`, or none.")],
     config: Annotated[str, typer.Option(metavar="NAME", help="The new config's name.")],
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder with the release's three CSV files.")
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option(
+            "--list",
+            metavar="FILE.csv",
+            help="In their place, any videos: paths below --videos in a column filename.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Try the first N videos alone.")
+    ] = None,
     out: OutFolder = Path("avmit"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Decoding threads; by default one for each core.")
@@ -89,7 +100,8 @@ def extract(
 ) -> None:
     """Embed your own copy of the videos, with any audio and visual encoder, into a new config.
 
-    An interrupted run goes on where it was when it is started again.
+    The videos are AVMIT's rated ones, or those of a list. An interrupted run goes on where it was
+    when it is started again.
 
     Example: avmit extract --videos MIT_DIR --annotations sources --audio yamnet
     --visual efficientnet_b0 --config mine --out avmit
@@ -134,6 +146,8 @@ def extract(
         max_shard_bytes=parse_size(max_shard_size, LEAST_SHARD_BYTES),
         on_bad_video=on_bad_video,
         retry_failed=retry_failed,
+        listed=listed,
+        limit=limit,
         encoder_modules=tuple(encoder_module or ()),
     )
     if shards is not None:

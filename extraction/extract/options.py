@@ -26,7 +26,7 @@ class EncoderOptions:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line sets."""
+    """What the command line sets; `listed` is a list of videos, and `limit` how many are tried."""
 
     config: str
     encoders: Mapping[Modality, EncoderOptions]
@@ -35,6 +35,8 @@ class Options:
     encoding: Encoding = field(default_factory=Encoding)
     on_bad_video: OnBadVideo = "error"
     retry_failed: bool = False
+    listed: Path | None = None
+    limit: int | None = None
     encoder_modules: tuple[Path, ...] = ()
 
 

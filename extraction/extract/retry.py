@@ -16,7 +16,7 @@ from extraction.encoders.arrays import Matrix
 from extraction.encoders.base import Side
 from extraction.encoders.describe import identity
 from extraction.encoders.settings import MODALITIES, Modality
-from extraction.extract.shard import Advance, ShardTask, bad_row, input_digest, write_outcomes
+from extraction.extract.shard import Advance, ShardTask, input_digest, write_outcomes
 from extraction.pipeline.embed import Embedded, Outcome, embed
 
 
@@ -30,8 +30,9 @@ def check_same(
     """
     names = [shard.file for shard in manifest.shards]
     before = identity(manifest.source)
-    for key, here in identity(source).items():
-        there = before.get(key, {})  # an old one may say nothing of it
+    now = identity(source)
+    for key in {**now, "videos": {}}:
+        here, there = now.get(key, {}), before.get(key, {})  # an old one may say nothing of it
         if there != here:
             raise AvmitError(
                 f"{published} was made with other {key} ({difference(there, here)}): "
@@ -62,25 +63,23 @@ def retry_shard(
     """
     path, shard, bad = _published(task, staging)
     failed = {name for name, _ in bad}
-    videos = [video for video in task.videos if video.tfrecord_filename in failed]
-    files = [
-        file
-        for video, file in zip(task.videos, task.files, strict=True)
-        if video.tfrecord_filename in failed
+    again = [
+        (name, file) for name, file in zip(task.names, task.files, strict=True) if name in failed
     ]
+    files = [file for _, file in again]
     outcomes = list(embed(files, sides, workers))
     mended = sum(isinstance(outcome, Embedded) for outcome in outcomes)
     if not mended:
         staging.adopt(path)
         advance(len(task.videos), len(outcomes))
-        still = [bad_row(video, out) for video, out in zip(videos, outcomes, strict=True)]
+        still = [(name, str(out)) for (name, _), out in zip(again, outcomes, strict=True)]
         return ShardResult(shard, still), 0
-    merged = _merge(task, failed, iter(outcomes), _rows(path))
+    merged = _merge(task, failed, iter(outcomes), _rows(path, task.subject.key))
     return write_outcomes(task, merged, input_digest(task), "skip", advance), mended
 
 
 def _published(task: ShardTask, staging: Staging) -> tuple[Path, Shard, list[tuple[str, str]]]:
-    for path, shard, bad in staging.candidates(task.path.name, task.names):
+    for path, shard, bad in staging.candidates(task.path.name, set(task.names)):
         if path.parent == staging.published and is_intact(path, shard):
             _check_columns(path, task)
             return path, shard, bad
@@ -96,15 +95,15 @@ def _merge(
     outcomes: Iterator[Outcome],
     rows: Iterator[tuple[str, Embedded]],
 ) -> Iterator[Outcome]:
-    for video in task.videos:
-        if video.tfrecord_filename in failed:
+    for video in task.names:
+        if video in failed:
             yield next(outcomes)
             continue
         name, embedded = next(rows, ("", None))
-        if embedded is None or name != video.tfrecord_filename:
+        if embedded is None or name != video:
             raise AvmitError(
-                f"{task.path.name} has a row of '{name}' where {video.tfrecord_filename} should "
-                "be: extract all again without --retry-failed"
+                f"{task.path.name} has a row of '{name}' where {video} should be: "
+                "extract all again without --retry-failed"
             )
         yield embedded
 
@@ -117,10 +116,10 @@ def _check_columns(path: Path, task: ShardTask) -> None:
         )
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Embedded]]:
+def _rows(path: Path, key: str) -> Iterator[tuple[str, Embedded]]:
     for batch in read_rows(path):
         found = {name: _split(batch, name) for name in MODALITIES if name in batch.schema.names}
-        names = batch.column("tfrecord_filename").to_pylist()
+        names = batch.column(key).to_pylist()
         has_audio = batch.column("has_audio").to_pylist()
         for row, (name, heard) in enumerate(zip(names, has_audio, strict=True)):
             yield name, Embedded(heard, {column: rows[row] for column, rows in found.items()})

@@ -15,10 +15,11 @@ from avmit import AvmitError
 from conversion.package.manifest import Shard
 from conversion.package.staging import ShardResult
 from conversion.package.writer import Encoding, ShardWriter, list_array
-from conversion.release.annotations import Video
 from extraction.encoders.base import Side
 from extraction.encoders.settings import Modality
 from extraction.extract.checkpoint import Spill
+from extraction.extract.subject import Row, Subject
+from extraction.extract.whereabouts import Paths
 from extraction.media.video_file import BadVideo
 from extraction.pipeline.batches import Counts
 from extraction.pipeline.embed import Embedded, Outcome, embed
@@ -35,25 +36,35 @@ WRITER_VERSION = 1
 class ShardTask:
     """All that a shard's bytes follow from, and where it goes.
 
-    `files` are the videos' files, None for a missing one; `source` describes encoders and
-    libraries as the manifest does.
+    `found` are the videos' files below `root`, None for a missing one; `source` describes encoders
+    and libraries as the manifest does.
     """
 
     split: str
     path: Path
     root: Path
-    videos: list[Video]
-    files: list[Path | None]
-    labels: list[str]
+    subject: Subject
+    videos: Sequence[Row]
+    found: Sequence[str | None]
     schema: pa.Schema
     encoding: Encoding
     batch_rows: int
     source: Mapping[str, Any] = field(repr=False)
 
     @property
-    def names(self) -> set[str]:
-        """The videos' tfrecord_filenames, by which bad ones are listed."""
-        return {video.tfrecord_filename for video in self.videos}
+    def files(self) -> list[Path | None]:
+        """The videos' files, None for a missing one."""
+        return list(Paths(self.root, self.found))
+
+    @property
+    def names(self) -> list[str]:
+        """What identifies the videos, by which bad ones are listed."""
+        return self.values(self.subject.key, self.videos)
+
+    def values(self, field: str, videos: Iterable[Row]) -> list[Any]:
+        """Return the values of a field of videos' rows."""
+        at = self.subject.fields.index(field)
+        return [video[at] for video in videos]
 
 
 def input_digest(task: ShardTask) -> str:
@@ -69,7 +80,7 @@ def input_digest(task: ShardTask) -> str:
         "encoding": asdict(task.encoding),
         "batch_rows": task.batch_rows,
         "source": task.source,
-        "videos": [video._asdict() for video in task.videos],
+        "videos": [dict(zip(task.subject.fields, video, strict=True)) for video in task.videos],
         "files": file_facts(task),
     }
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
@@ -138,17 +149,18 @@ def write_outcomes(
     """
     bad: list[tuple[str, str]] = []
     steps: dict[str, list[int]] = {"audio": [], "visual": []}
-    rows = zip(task.videos, outcomes, strict=True)
+    filenames = task.values("filename", task.videos)
+    rows = zip(task.videos, task.names, filenames, outcomes, strict=True)
     with ShardWriter(task.path, task.schema, task.encoding) as writer:
         while True:
             good = []
             seen = 0
-            for video, outcome in islice(rows, task.batch_rows):
+            for video, name, filename, outcome in islice(rows, task.batch_rows):
                 seen += 1
                 if isinstance(outcome, BadVideo):
-                    bad.append(bad_row(video, outcome))
+                    bad.append((name, str(outcome)))
                     if on_bad_video == "error":
-                        raise bad_videos_error([(video.filename, str(outcome))], task.root)
+                        raise bad_videos_error([(filename, str(outcome))], task.root)
                 else:
                     good.append((video, outcome))
                 advance(1, int(isinstance(outcome, BadVideo)))
@@ -164,9 +176,17 @@ def write_outcomes(
     return ShardResult(shard, bad)
 
 
-def bad_row(video: Video, outcome: Outcome) -> tuple[str, str]:
-    """Return a bad video's (tfrecord_filename, reason)."""
-    return video.tfrecord_filename, str(outcome)
+def bad_rows(task: ShardTask, bad: Sequence[tuple[str, str]]) -> list[tuple[str, ...]]:
+    """Return the rows of the list of bad videos, which are given as (name, reason)."""
+    if len(task.subject.bad_columns) == 2:
+        return [*bad]
+    filenames = dict(zip(task.names, task.values("filename", task.videos), strict=True))
+    return [(name, reason, filenames[name]) for name, reason in bad]
+
+
+def by_filename(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Return (filename, reason) of rows of the list of bad videos."""
+    return [(row[2] if len(row) > 2 else row[0], row[1]) for row in rows]
 
 
 def bad_videos_error(bad: Sequence[tuple[str, str]], root: Path) -> AvmitError:
@@ -179,19 +199,20 @@ def bad_videos_error(bad: Sequence[tuple[str, str]], root: Path) -> AvmitError:
     )
 
 
-def _batch(rows: Sequence[tuple[Video, Embedded]], task: ShardTask) -> pa.RecordBatch:
-    label_index = {label: index for index, label in enumerate(task.labels)}
+def _batch(rows: Sequence[tuple[Row, Embedded]], task: ShardTask) -> pa.RecordBatch:
+    label_index = {label: index for index, label in enumerate(task.subject.labels)}
+    videos = [video for video, _ in rows]
     columns: list[pa.Array] = []
     for column in task.schema:
         match column.name:
             case "label":
-                values = [label_index[video.AVMIT_label] for video, _ in rows]
-                columns.append(pa.array(values, column.type))
+                names = task.values(task.subject.label_field, videos)
+                columns.append(pa.array([label_index[name] for name in names], column.type))
             case "audio" | "visual" as name:
                 found = [embedded.embeddings[name] for _, embedded in rows]
                 columns.append(list_array(np.concatenate(found), [len(m) for m in found]))
             case "has_audio":
                 columns.append(pa.array([embedded.has_audio for _, embedded in rows], column.type))
             case name:
-                columns.append(pa.array([getattr(video, name) for video, _ in rows], column.type))
+                columns.append(pa.array(task.values(name, videos), column.type))
     return pa.RecordBatch.from_arrays(columns, schema=task.schema)

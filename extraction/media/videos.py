@@ -43,12 +43,7 @@ class Videos:
     """
 
     def __init__(self, root: Path):
-        if not root.is_dir():
-            raise AvmitError(
-                f"no folder {root}: --videos takes the one that holds training and validation"
-            )
-        if not is_utf8(root):
-            raise AvmitError(f"{root} is no path in UTF-8, as decoders need: rename the folder")
+        check_root(root, "the one that holds training and validation")
         self.root = root
         spellings = [name for names in LOCATIONS.values() for name in names]
         if not any((root / name).is_dir() for name in spellings):
@@ -69,12 +64,12 @@ class Videos:
         spellings = LOCATIONS.get(video_location, (video_location,))
         for location in spellings:
             path = self.root / location / folder / name
-            if _is_file(path):
+            if is_file(path):
                 return path
         for location in spellings:
             folders = self._listing(self.root / location)
-            files = self._listing(folders.get(_plain(folder), self.root / location / folder))
-            found = files.get(_plain(name)) or _by_alias(Path(name).stem, files.values())
+            files = self._listing(folders.get(plain_name(folder), self.root / location / folder))
+            found = files.get(plain_name(name)) or by_alias(Path(name).stem, files.values())
             if found is not None:
                 return found
         return None
@@ -102,14 +97,28 @@ class Videos:
         return file.relative_to(self.root).as_posix(), facts.st_size, facts.st_mtime_ns
 
 
-def _is_file(path: Path) -> bool:
+def check_root(root: Path, what: str) -> None:
+    """Refuse what is no folder of videos; `what` says which one is meant.
+
+    Raises:
+        AvmitError: it is no folder, or no path in UTF-8.
+    """
+    if not root.is_dir():
+        raise AvmitError(f"no folder {root}: --videos takes {what}")
+    if not is_utf8(root):
+        raise AvmitError(f"{root} is no path in UTF-8, as decoders need: rename the folder")
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; there is none of a name that no file can have."""
     try:
         return path.is_file()
     except OSError:  # such as a name that is too long
         return False
 
 
-def _by_alias(stem: str, files: Iterable[Path]) -> Path | None:
+def by_alias(stem: str, files: Iterable[Path]) -> Path | None:
+    """Return the one of `files` that has the alias of a long name, or the long name of an alias."""
     for alias, ending in ALIASES.items():
         if stem.upper() == alias:
             found = [file for file in files if _is_long_name(file.stem, alias, ending)]
@@ -129,11 +138,11 @@ def _is_long_name(stem: str, alias: str, ending: str) -> bool:
 
 def _listing(folder: Path) -> dict[str, Path]:
     try:
-        return {_plain(path.name): path for path in sorted(folder.iterdir(), reverse=True)}
+        return {plain_name(path.name): path for path in sorted(folder.iterdir(), reverse=True)}
     except OSError:
         return {}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name in one Unicode form, white space counted once: copies differ in both."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", name)).strip()

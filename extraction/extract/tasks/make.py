@@ -24,12 +24,11 @@ from conversion.parts.making import Advance, Gone, Made, Progress, Task, remove_
 from conversion.parts.place import PlanFolder, remove_made, tasks_folder
 from conversion.parts.plan import Plan
 from conversion.parts.selection import Selection
-from conversion.release import annotations as csv_files
 from extraction.encoders.base import Side
 from extraction.encoders.describe import identity
 from extraction.encoders.settings import Modality
 from extraction.extract.backends import as_agreed
-from extraction.extract.cutting import Columns, source_of
+from extraction.extract.cutting import Columns, making_of, source_of
 from extraction.extract.options import (
     Encoders,
     Options,
@@ -37,23 +36,27 @@ from extraction.extract.options import (
     choose_encoders,
     open_sides,
 )
+from extraction.extract.rows import choose_rows
 from extraction.extract.shard import (
     ShardTask,
+    bad_rows,
     bad_videos_error,
+    by_filename,
     file_facts,
     input_digest,
     write_shard,
 )
-from extraction.extract.tasks.listed import COLUMNS, below, read_rows
+from extraction.extract.subject import Subject, settled_subject
+from extraction.extract.tasks.listed import below, columns, read_rows
 from extraction.extract.tasks.planning import check_made_of, check_place, made_of, make_plan
 from extraction.extract.tasks.spill import MadeElsewhere, SharedSpill
-from extraction.media.videos import Videos
+from extraction.extract.whereabouts import Paths
 from extraction.pipeline.samples import samples
 
 
 def plan_extraction(
     videos: Path,
-    annotations: Path,
+    annotations: Path | None,
     out: Path,
     options: Options,
     announce: Callable[[str], None] = lambda line: None,
@@ -70,7 +73,7 @@ def plan_extraction(
 
 def extract_shards(
     videos: Path,
-    annotations: Path,
+    annotations: Path | None,
     out: Path,
     options: Options,
     selection: Selection,
@@ -94,12 +97,13 @@ def extract_shards(
     if sides is None:
         first = plan.settled.get("samples")
         texts = [one for one in first if isinstance(one, str)] if isinstance(first, list) else []
-        files = [below(begun.copy.root, one) for one in texts]
+        files = Paths(begun.root, [below(one) for one in texts])
         sides = open_sides(begun.encoders, options, samples(files), announce)
-    source = _agreed(folder, plan, source_of(sides, options))
+    subject = _subject(begun)
+    source = _agreed(folder, plan, source_of(sides, options, subject))
     with workspace(out, lock=False) as space:
         remove_left(space, plan.config)
-        maker = _Maker(begun, options, sides, source, space)
+        maker = _Maker(begun, subject, options, sides, source, space)
         task = Task(folder, plan, maker.source, maker.make, maker.refuse, progress)
         return task.run(numbers, space.token)
 
@@ -110,14 +114,14 @@ class _Begun:
 
     folder: PlanFolder
     plan: Plan
-    copy: Videos
+    root: Path
     encoders: Encoders
     sides: dict[Modality, Side] | None
 
 
 def _begin(
     videos: Path,
-    annotations: Path,
+    annotations: Path | None,
     out: Path,
     options: Options,
     announce: Callable[[str], None],
@@ -125,24 +129,22 @@ def _begin(
     # What costs little first: finding an encoder may fetch it.
     check_config_name(options.config)
     check_options(options)
-    copy = Videos(videos)
-    files = csv_files.find_files(annotations)
+    chosen = choose_rows(videos, annotations, options)
     folder = PlanFolder(out, options.config)
-    check_place(folder, [videos, annotations], options)
+    check_place(folder, chosen.inputs, options)
     encoders = choose_encoders(options)
-    of = made_of(files, encoders, options)
+    of = made_of(chosen, encoders, options)
     encoders = as_agreed(encoders, options, folder.source(), out / options.config)
     plan, sides = folder.read(), None
     if plan is None:
-        rows = csv_files.read_annotations(files)
+        rows = chosen.read()
         if not all(encoder.width for encoder in encoders.values()):
-            found = (copy.find(one.video_location, one.filename) for one in rows.ratings)
-            sides = open_sides(encoders, options, samples(found), announce)
+            sides = open_sides(encoders, options, samples(rows.paths), announce)
             encoders = {column: side.encoder for column, side in sides.items()}
-        plan = make_plan(folder, copy, rows, encoders, options, of)
+        plan = make_plan(folder, rows, encoders, options, of)
     check_made_of(folder, plan, of)
     folder.make()
-    return _Begun(folder, plan, copy, encoders, sides)
+    return _Begun(folder, plan, videos, encoders, sides)
 
 
 def _agreed(folder: PlanFolder, plan: Plan, here: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,20 +175,21 @@ class _Maker:
     def __init__(
         self,
         begun: _Begun,
+        subject: Subject,
         options: Options,
         sides: Mapping[Modality, Side],
         source: Mapping[str, Any],
         space: Workspace,
     ):
-        self._folder, self._plan, self._root = begun.folder, begun.plan, begun.copy.root
+        self._folder, self._plan, self._root = begun.folder, begun.plan, begun.root
+        self._subject = subject
         self._options = options
         self._sides = sides
-        self._source = identity(source)
+        self._source = making_of(source)
         self._space = space
         self.source = source_digest(self._source)
-        self._labels = _labels(begun)
         encoders = {column: side.encoder for column, side in sides.items()}
-        self._columns = Columns.of(encoders, self._labels)
+        self._columns = Columns.of(encoders, subject)
         if self._columns.row_bytes != self._plan.settled.get("row_bytes"):
             raise AvmitError(
                 f"{begun.folder.path} is the plan of encoders with other timesteps: start all "
@@ -196,7 +199,7 @@ class _Maker:
     def refuse(self, finished: Finished) -> str:
         """Say that a finished shard has bad videos where none may be."""
         if finished.bad and self._options.on_bad_video == "error":
-            return str(bad_videos_error([(row[2], row[1]) for row in finished.bad], self._root))
+            return str(bad_videos_error(by_filename(finished.bad), self._root))
         return ""
 
     def make(self, number: int, advance: Advance) -> Finished:
@@ -204,16 +207,14 @@ class _Maker:
         task = self._task(number)
         digest = input_digest(task)
         published = self._folder.out / self._plan.config
-        result = take_published(published, task.path, lambda: digest, task.names)
+        result = take_published(published, task.path, lambda: digest, {*task.names})
         if result is None:
             made = self._made(number, task, digest, advance)
             if isinstance(made, Finished):
                 return made
             result = made
         assert result.shard is not None
-        names = {video.tfrecord_filename: video.filename for video in task.videos}
-        bad = tuple((name, reason, names[name]) for name, reason in result.bad)
-        finished = Finished(result.shard, bad, self.source)
+        finished = Finished(result.shard, tuple(bad_rows(task, result.bad)), self.source)
         if problem := self.refuse(finished):
             raise AvmitError(problem)
         finished = add_finished(self._folder, self._plan, number, task.path, finished)
@@ -247,34 +248,35 @@ class _Maker:
 
     def _task(self, number: int) -> ShardTask:
         planned = self._plan.shards[number]
-        rows = read_rows_of(self._folder.path / self._plan.listing, planned, COLUMNS)
-        videos, files, found = read_rows(rows, self._root)
+        listing = self._folder.path / self._plan.listing
+        videos, found = read_rows(read_rows_of(listing, planned, columns(self._subject)))
         task = ShardTask(
             split=planned.split,
             path=self._space.folder(tasks_folder(self._plan.config)) / planned.file,
             root=self._root,
+            subject=self._subject,
             videos=videos,
-            files=files,
-            labels=self._labels,
+            found=[None if one is None else one[0] for one in found],
             schema=self._columns.schema,
             encoding=self._options.encoding,
             batch_rows=batch_rows(self._columns.row_bytes),
             source=self._source,
         )
-        for video, there, here in zip(videos, found, file_facts(task), strict=True):
+        filenames = task.values("filename", videos)
+        for filename, there, here in zip(filenames, found, file_facts(task), strict=True):
             if there != here:
                 raise AvmitError(
-                    f"{video.filename} is not as it was when the run was planned: put it back, or "
+                    f"{filename} is not as it was when the run was planned: put it back, or "
                     f"delete {self._folder.path} to plan again"
                 )
         return task
 
 
-def _labels(begun: _Begun) -> list[str]:
-    labels = begun.plan.settled.get("labels")
-    if isinstance(labels, list) and labels and all(isinstance(one, str) for one in labels):
-        return labels
-    raise AvmitError(
-        f"{begun.folder.path / 'plan.json'} cannot be used (it has no labels): delete "
-        f"{begun.folder.path} to plan again"
-    )
+def _subject(begun: _Begun) -> Subject:
+    try:
+        return settled_subject(begun.plan.settled)
+    except ValueError as error:
+        raise AvmitError(
+            f"{begun.folder.path / 'plan.json'} cannot be used ({error}): delete "
+            f"{begun.folder.path} to plan again"
+        ) from None

@@ -1,32 +1,26 @@
 """The plan of an extraction: made once, from annotations, options and a look at all videos."""
 
 import json
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.package.manifest import check_one_format, sha256_of
+from conversion.package.kind import check_one_kind
+from conversion.package.manifest import check_one_format
 from conversion.package.manifest_problems import EXTRACTION
 from conversion.package.staging import check_inputs, check_replaceable
 from conversion.parts.agreed import canonical, difference
 from conversion.parts.listing import Cut, write_listing
 from conversion.parts.place import PlanFolder
 from conversion.parts.plan import Plan
-from conversion.release import annotations as csv_files
-from conversion.release.annotations import Annotations
 from extraction.extract.build import check_kind
 from extraction.extract.cutting import Columns, cut
 from extraction.extract.options import Encoders, Options
+from extraction.extract.rows import ListedVideos, RatedVideos, Rows
 from extraction.extract.shard import bad_videos_error
-from extraction.extract.tasks.listed import Found, look, rows_of
-from extraction.media.videos import Videos
+from extraction.extract.tasks.listed import look, rows_of
 
-BAD_COLUMNS = ("tfrecord_filename", "reason", "filename")
-"""Those of BAD_VIDEOS."""
-
-_READ = ("ratings", "test_set")
 _NOT_OF_RESULTS = {"weights", "backend", "device", "trust_remote_code", "allow_pickle"}
 """Settings that other machines may need otherwise; what of them changes embeddings stands in the
 manifest's source, which tasks agree on too."""
@@ -35,7 +29,9 @@ _SAMPLES = 64
 """How many videos a plan names to try networks on; a batch is of five or so."""
 
 
-def made_of(files: dict[str, Path], encoders: Encoders, options: Options) -> dict[str, Any]:
+def made_of(
+    chosen: RatedVideos | ListedVideos, encoders: Encoders, options: Options
+) -> dict[str, Any]:
     """Return what a plan follows from, as JSON has it, but for the videos."""
     asked = {
         modality: {
@@ -54,7 +50,7 @@ def made_of(files: dict[str, Path], encoders: Encoders, options: Options) -> dic
             "format": options.encoding.format,
             "compression": options.encoding.compression,
         },
-        "annotations": {csv_files.FILES[name]: sha256_of(files[name])[:16] for name in _READ},
+        **chosen.made_of(),
     }
     found: dict[str, Any] = json.loads(canonical(content))
     return found
@@ -66,8 +62,8 @@ def check_made_of(folder: PlanFolder, plan: Plan, here: dict[str, Any]) -> None:
     Raises:
         AvmitError: it is one.
     """
-    for name, one in here.items():
-        there = plan.made_of.get(name, {})
+    for name in {**here, **plan.made_of}:
+        one, there = here.get(name, {}), plan.made_of.get(name, {})
         if there != one:
             what = difference(there, one) if isinstance(there, dict) else str(there)
             raise AvmitError(
@@ -76,7 +72,7 @@ def check_made_of(folder: PlanFolder, plan: Plan, here: dict[str, Any]) -> None:
             )
 
 
-def check_place(folder: PlanFolder, inputs: list[Path], options: Options) -> None:
+def check_place(folder: PlanFolder, inputs: Sequence[Path], options: Options) -> None:
     """Refuse a run whose result could not be published.
 
     Raises:
@@ -85,14 +81,14 @@ def check_place(folder: PlanFolder, inputs: list[Path], options: Options) -> Non
     published = folder.out / options.config
     check_inputs(published, inputs)
     check_replaceable(published)
-    check_kind(published, False)
+    check_kind(published, False, options.listed is not None)
     check_one_format(folder.out, {options.config: options.encoding.format})
+    check_one_kind(folder.out, {options.config: options.listed is not None})
 
 
 def make_plan(
     folder: PlanFolder,
-    copy: Videos,
-    rows: Annotations,
+    rows: Rows,
     encoders: Encoders,
     options: Options,
     of: dict[str, Any],
@@ -102,26 +98,26 @@ def make_plan(
     Raises:
         AvmitError: videos are missing and none may be, or all are.
     """
-    columns = Columns.of(encoders, rows.labels)
+    columns = Columns.of(encoders, rows.subject)
     missing: list[tuple[str, str]] = []
-    places: dict[str, str] = {}
-    first = {video.tfrecord_filename for video in islice(rows.ratings, _SAMPLES)}
+    first: dict[int, str] = {}
+    at = rows.subject.fields.index("filename")
 
     def cuts() -> Iterator[Cut]:
-        for split, name, videos in cut(rows, columns.row_bytes, options):
-            found: list[Found] = [one for some in look(copy, videos) for one in some]
-            for video, one in zip(videos, found, strict=True):
+        for split, name, places in cut(rows, columns.row_bytes, options):
+            found = [one for some in look(rows.whereabouts, places) for one in some]
+            videos = [rows.rows[place] for place in places]
+            for place, video, one in zip(places, videos, found, strict=True):
                 if one is None:
-                    missing.append((video.filename, "is missing"))
-                elif video.tfrecord_filename in first:
-                    places[video.tfrecord_filename] = one[0]
-            yield name, split, rows_of(videos, found)
+                    missing.append((video[at], "is missing"))
+                elif place < _SAMPLES:
+                    first[place] = one[0]
+            yield name, split, rows_of(rows.subject, videos, found)
 
     folder.make()
     listing, shards = write_listing(folder.path, cuts())
-    if len(missing) == len(rows.ratings) or (missing and options.on_bad_video == "error"):
-        raise bad_videos_error(missing, copy.root)
-    names = [video.tfrecord_filename for video in islice(rows.ratings, _SAMPLES)]
+    if len(missing) == len(rows.rows) or (missing and options.on_bad_video == "error"):
+        raise bad_videos_error(missing, rows.whereabouts.root)
     return folder.put(
         Plan(
             config=options.config,
@@ -131,12 +127,12 @@ def make_plan(
             dims={column: encoder.width for column, encoder in encoders.items()},
             made_of=of,
             settled={
-                "labels": rows.labels,
+                **rows.subject.settled(),
                 "row_bytes": columns.row_bytes,
-                "samples": [places[name] for name in names if name in places],
+                "samples": [first[place] for place in sorted(first)],
             },
             listing=listing,
             shards=shards,
-            bad_columns=BAD_COLUMNS,
+            bad_columns=rows.subject.bad_columns,
         )
     )

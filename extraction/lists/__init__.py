@@ -1,0 +1,1 @@
+"""Lists of videos that users write: CSV files with a column `filename`."""
