@@ -22,7 +22,8 @@ class Subject:
     """What the rows of videos say, in order, and what a config tells of them.
 
     `fields` name the values of a row, of which `key` identifies the video; `features` are the
-    columns of a config before the embeddings. `videos` is what a manifest says of them.
+    columns of a config before the embeddings. `videos` is what a manifest says of them, its keys in
+    order, as they come from a plan.
     """
 
     fields: tuple[str, ...]
@@ -38,11 +39,11 @@ class Subject:
     @classmethod
     def of_list(cls, columns: datasets.Features, videos: dict[str, Any]) -> "Subject":
         """Return the videos of a list with these columns."""
-        return cls(tuple(columns), LISTED_KEY, columns, videos)
+        return cls(tuple(columns), LISTED_KEY, columns, dict(sorted(videos.items())))
 
     def first(self, limit: int) -> "Subject":
         """Return the same of the first so many videos."""
-        return replace(self, videos={**self.videos, "limit": limit})
+        return replace(self, videos=dict(sorted({**self.videos, "limit": limit}.items())))
 
     @property
     def listed(self) -> bool:

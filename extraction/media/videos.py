@@ -145,4 +145,6 @@ def _listing(folder: Path) -> dict[str, Path]:
 
 def plain_name(name: str) -> str:
     """Return a name in one Unicode form, white space counted once: copies differ in both."""
+    if name.isascii() and name.isprintable() and " " not in name:
+        return name
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", name)).strip()
