@@ -36,7 +36,8 @@ def _extracted_by(source: Mapping[str, Any]) -> str:
 def name_of_list(manifest: Manifest) -> str:
     """Say which videos those of a list are."""
     videos = manifest.videos
-    return f"the {videos['count']:,} videos of {code(videos['list'])}"
+    count = "one video" if videos["count"] == 1 else f"{videos['count']:,} videos"
+    return f"the {count} of {code(videos['list'])}"
 
 
 def _list_and_sum(manifest: Manifest) -> str:

@@ -18,6 +18,7 @@ from conversion.hub.local import LocalFile, files_to_publish
 from conversion.hub.neighbours import refuse_mixed, refuse_other_labels
 from conversion.hub.published import Published
 from conversion.hub.remote import RemoteFile
+from conversion.package.kind import of_lists
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, ratings_first
 from conversion.package.manifest import NAME as MANIFEST
 from conversion.package.schema import read_features
@@ -128,7 +129,8 @@ def _refuse_mixture(
 ) -> None:
     card = there.card if CARD in there.files else read_card(package / CARD)
     refuse_mixed(manifests, there, card)
-    refuse_other_labels(features, there)
+    if not of_lists(manifests):  # each list has labels of its own
+        refuse_other_labels(features, there)
 
 
 def _refuse_in_the_way(

@@ -86,4 +86,5 @@ def _videos(manifest: Manifest) -> str:
     first = f"the first {videos['limit']:,} of " if "limit" in videos else ""
     if not manifest.listed:
         return f"{first}the videos"
-    return f"{first}the {videos['count']:,} videos of {videos['list']}, SHA-256 {videos['sha256']}"
+    count = "one video" if videos["count"] == 1 else f"{videos['count']:,} videos"
+    return f"{first}the {count} of {videos['list']}, SHA-256 {videos['sha256']}"

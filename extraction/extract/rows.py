@@ -13,7 +13,7 @@ from conversion.release import annotations as csv_files
 from extraction.extract.options import Options
 from extraction.extract.subject import Row, Subject
 from extraction.extract.whereabouts import Listed, Paths, Rated, Whereabouts
-from extraction.lists.video_list import read_video_list
+from extraction.lists.video_list import digest_of, read_video_list
 from extraction.media.videos import Videos
 
 _READ = ("ratings", "test_set")
@@ -92,11 +92,7 @@ class ListedVideos:
         Raises:
             AvmitError: the list cannot be read.
         """
-        try:
-            digest = sha256_of(self.file)[:16]
-        except OSError as error:
-            raise AvmitError(f"{self.file} cannot be read ({error.strerror})") from None
-        return {"list": {self.file.name: digest, **_limit(self.limit)}}
+        return {"list": {self.file.name: digest_of(self.file)[:16], **_limit(self.limit)}}
 
     def read(self) -> Rows:
         """Read the list.

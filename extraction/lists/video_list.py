@@ -34,6 +34,7 @@ _MOST_COLUMNS = 200
 _LONGEST_NAME = 200
 _LONGEST_LABEL = 200
 _LONGEST_PATH = 4096  # Linux's PATH_MAX
+_LONGEST_TEXT = 10_000  # so that the text of a record batch's rows fits into an Arrow array
 _REMEDY = "save the list as CSV in UTF-8, a header with the column filename above a row each"
 
 _PART = r"(?:[^/.{0}]|\.[^/.{0}]|\.\.[^/{0}])[^/{0}]*".format(r"\\\x00-\x1f\x7f-\x9f")
@@ -86,6 +87,15 @@ def read_video_list(file: Path) -> VideoList:
     return VideoList(file, digest, features, rows, splits)
 
 
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of a list, in hex.
+
+    Raises:
+        AvmitError: it cannot be read.
+    """
+    return hashlib.sha256(_content(file)).hexdigest()
+
+
 def _content(file: Path) -> bytes:
     try:
         return read_regular(file, _MOST_BYTES)
@@ -124,7 +134,8 @@ def _rules(rows: pd.DataFrame) -> list[Rule]:
     for name, problem in ((SPLIT, split_problem), (LABEL, _label_problem)):
         if name in rows:
             rules.append(_different(rows[name], problem))
-    return rules
+    others = [name for name in rows if name not in (LISTED_KEY, LABEL, SPLIT)]
+    return [*rules, *(_short(rows[name]) for name in others)]
 
 
 def _path_problem(path: str) -> str:
@@ -162,6 +173,17 @@ def _different(texts: "pd.Series[str]", problem: Callable[[str], str]) -> Rule:
     return (
         wrong[codes] if len(wrong) else np.zeros(len(codes), bool),
         lambda row: f"{name} {_shown(row[name])}: {problem(row[name])}",
+    )
+
+
+def _short(texts: "pd.Series[str]") -> Rule:
+    name = texts.name
+    return (
+        (texts.str.len() > _LONGEST_TEXT).to_numpy(bool),
+        lambda row: (
+            f"{name} {_shown(row[name])} has {len(row[name]):,} signs, more than "
+            f"{_LONGEST_TEXT:,}: leave the column out"
+        ),
     )
 
 

@@ -62,6 +62,8 @@ def test_odd_columns_labels_and_splits_are_loaded(
     one = avmit.load("mine", "null+_x", data_dir=tmp_path / "pkg", columns=["filename", "label"])
     assert one["filename"] == ["a.mp4", "d é.mp4"]
     assert one.info.description == ""
+    streamed = avmit.load("mine", "_x", data_dir=tmp_path / "pkg", streaming=True)
+    assert (list(streamed), streamed.info.description) == (list(here["_x"]), "")
 
 
 def same(row: dict[str, object], at: int) -> bool:

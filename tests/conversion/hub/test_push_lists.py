@@ -62,6 +62,19 @@ def test_a_split_that_is_gone_goes_on_the_hub(
     assert contents(hub.dataset(REPO).head()) == visible(listed)
 
 
+def test_lists_of_other_labels_share_a_dataset(
+    hub: HubServer, listed: Path, run: Run, tmp_path: Path
+) -> None:
+    assert run("push", listed, REPO).code == 0
+    other = write_list(tmp_path / "other.csv", {"filename": ["z.mp4"], "label": ["zebra"]})
+    make_package(listed, other, "other")
+    assert run("push", listed, REPO, "--config", "other").code == 0
+    assert contents(hub.dataset(REPO).head()) == visible(listed)
+    card = (listed / "README.md").read_text(encoding="utf-8")
+    assert "the 4 videos of `list.csv` and the one video of `other.csv`" in card
+    assert run("verify", listed).code == 0
+
+
 def test_others_files_of_a_lists_splits_are_in_the_way(
     hub: HubServer, listed: Path, run: Run
 ) -> None:

@@ -1,5 +1,6 @@
 """`avmit extract --list --shards`: tasks on many machines make of a list what one run makes."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_a_plan_is_of_one_list(extract: Callable[..., Ran], tmp_path: Path) -> N
     write_list(tmp_path / "list.csv", {**COLUMNS, "size": COLUMNS["path"]})
     ran = extract("--out", "pkg", "--shards", "1/2")
     assert ran.err.startswith(f"avmit: {folder} is the plan of a run with other list (list.csv ")
+
+
+def test_a_list_that_is_a_pipe(extract: Callable[..., Ran], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for more in ((), ("--shards", "0/1")):
+        ran = extract("--out", "pkg", "--list", "pipe.csv", *more)
+        assert (ran.code, ran.err) == (
+            1,
+            "avmit: pipe.csv is no regular file: --list takes a CSV with a column filename\n",
+        )
 
 
 def test_lists_are_not_put_beside_ratings_by_tasks(

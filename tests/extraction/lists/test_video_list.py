@@ -235,6 +235,10 @@ SPLIT = "use up to 100 of the letters a to z, digits and _"
             "classes: give the column another name, so that it stays text",
         ),
         (
+            f"filename,x\na,1\nb,{'é' * 10_001}\n",
+            f", row 3: x '{'é' * 100}...' has 10,001 signs, more than 10,000: leave the column out",
+        ),
+        (
             b"filename\n\xff\xfea\n",
             " is not UTF-8 CSV ('utf-8' codec can't decode byte 0xff in position 9: invalid start "
             f"byte): {HEADER}",
