@@ -22,6 +22,7 @@ FILES = {
 }
 
 _KEY = "tfrecord_filename"
+_REPEATED = ("AVMIT_label", "MIT_label", "video_location")
 _COUNTS = ["r1", "r2", "r3"]
 # The bound of the counts is one that no number of raters reaches, so that a mangled row is seen.
 _WHOLE_NUMBERS = {"rating": range(1, 4)} | dict.fromkeys(_COUNTS, range(1000))
@@ -245,4 +246,12 @@ def _same(column: str, rows: pd.DataFrame, rated: pd.DataFrame, advice: str) -> 
 
 
 def _tuples(kind: type[_Row], rows: pd.DataFrame) -> list[_Row]:
-    return list(map(kind._make, zip(*(rows[column].tolist() for column in rows), strict=True)))
+    columns = (_shared(rows[name]) if name in _REPEATED else rows[name].tolist() for name in rows)
+    return list(map(kind._make, zip(*columns, strict=True)))
+
+
+def _shared(column: pd.Series) -> list[str]:
+    """Return a column's texts, each of which is there once however many rows have it."""
+    codes, different = pd.factorize(column)
+    texts = different.tolist()
+    return [texts[code] for code in codes]
