@@ -31,7 +31,10 @@ from conversion.release.visible_files import visible_files
 from conversion.zenodo.record_file import read_record_of
 
 _NUMBERS = ("r1", "r2", "r3")
-_VIDEO = [(name, pa.int64() if name in _NUMBERS else pa.string()) for name in Video._fields]
+_VIDEO = [
+    pa.field(name, pa.int64() if name in _NUMBERS else pa.string(), nullable=False)
+    for name in Video._fields
+]
 _MEMBER = [
     (field.name, pa.bool_() if field.type in (bool, "bool") else pa.int64())
     for field in dataclasses.fields(Member)
@@ -66,13 +69,16 @@ def reader_of(plan: Plan, source: Path, options: Options, rows: pa.Table) -> Rea
     below = PurePosixPath(str(place.get("below", "")))
     names = rows.column("tfrecord_filename").to_pylist()
     odd = [name for name in (str(below), *names) if ".." in name.split("/") or name[:1] == "/"]
+    columns = [rows.column(name) for name, _ in _MEMBER]
+    if place.get("archive") and any(column.null_count for column in columns):
+        odd.append("members that no archive has")
     if odd:
         raise AvmitError(f"the plan of {plan.config} leads to {odd[0]}: delete it to plan again")
     root = options.tfrecords.get(plan.config, source) / below
     if not place.get("archive"):
         return FolderReader(str(root))
-    columns = (rows.column(name).to_pylist() for name, _ in _MEMBER)
-    members = [Member(*values) for values in zip(*columns, strict=True)]
+    values = (column.to_pylist() for column in columns)
+    members = [Member(*one) for one in zip(*values, strict=True)]
     return ArchiveReader(str(root), dict(zip(names, members, strict=True)))
 
 
@@ -113,8 +119,9 @@ def _there(out: Path, of: dict[str, Any]) -> list[Plan] | None:
                     "plan again"
                 )
         configs = plan.settled.get("configs")
-        if isinstance(configs, list) and all(name in ours for name in configs):
-            return [ours[name] for name in configs]
+        names = list(map(str, configs)) if isinstance(configs, list) else []
+        if names and all(name in ours for name in names):
+            return [ours[name] for name in names]
     return None
 
 

@@ -115,8 +115,9 @@ class _Maker:
         rows = self._rows(number, COLUMNS)
         columns = (rows.column(name).to_pylist() for name in Video._fields)
         videos = list(map(Video._make, zip(*columns, strict=True)))
-        labels, row_bytes = plan.settled.get("labels"), plan.settled.get("row_bytes")
-        if not isinstance(labels, list) or type(row_bytes) is not int or row_bytes < 1:
+        labels = plan.labels(video.AVMIT_label for video in videos)
+        row_bytes = plan.settled.get("row_bytes")
+        if type(row_bytes) is not int or row_bytes < 1:
             raise AvmitError(f"{self._folder.path} has no good plan: delete it to plan again")
         dims = plan.dims.get("audio", 0), plan.dims.get("visual", 0)
         task = ShardTask(

@@ -4,6 +4,7 @@ On a shared disk a file that another host made may be seen late, so that a reade
 must be there waits for it.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -80,6 +81,33 @@ def _part(path: Path, start: int, length: int) -> bytes:
 def canonical(content: Any) -> bytes:
     """Return JSON, the same bytes for the same content."""
     return json.dumps(content, sort_keys=True, ensure_ascii=True).encode()
+
+
+def seal(content: Any) -> bytes:
+    """Return JSON of a content with its SHA-256, in the order in which all was put in."""
+    text = json.dumps(content, ensure_ascii=True)
+    return json.dumps({"sha256": _sha256(text), "content": content}, ensure_ascii=True).encode()
+
+
+def unseal(text: bytes) -> Any:
+    """Return the content that was sealed.
+
+    Raises:
+        ValueError: it is no such text, or not the one that was written.
+    """
+    try:
+        sealed = json.loads(text.decode("utf-8"))
+        if sealed["sha256"] == _sha256(json.dumps(sealed["content"], ensure_ascii=True)):
+            return sealed["content"]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (TypeError, KeyError):
+        pass
+    raise ValueError("it is damaged")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

@@ -19,6 +19,9 @@ SILENT_SECONDS = 180.0
 """A task of which nothing is heard for so long is lost: what another host writes may be seen a
 minute late."""
 
+_ODD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What JSON of another shape raises."""
+
 _MOST_BYTES = 1_000_000  # of a file
 _LONGEST = 2_000  # characters of a text
 _MOST_IDS = 20
@@ -68,7 +71,7 @@ def _beats(tasks: Path) -> Iterator[Beat]:
     with suppress(OSError):
         found = [path for path in tasks.iterdir() if path.suffix == ".json"]
     for path in found:
-        with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        with suppress(OSError, *_ODD):
             yield _beat(json.loads(read_regular(path, _MOST_BYTES)), path.stat().st_mtime)
 
 

@@ -8,7 +8,6 @@ what is done already.
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -22,7 +21,7 @@ from conversion.package.index.index_file import parse_index
 from conversion.package.manifest import NAME, Manifest, Shard, read_manifest
 from conversion.package.manifest_problems import keys_problem, shard_problems
 from conversion.package.staging import ShardResult, is_intact, read_bad
-from conversion.parts.agreed import canonical, put_first
+from conversion.parts.agreed import canonical, put_first, seal, unseal
 from conversion.parts.place import PlanFolder
 from conversion.parts.plan import Plan
 from conversion.whole import read_regular, write_whole
@@ -54,7 +53,7 @@ def read_finished(folder: PlanFolder, plan: Plan, number: int) -> Finished | Non
     """Return what a shard's mark says, if it is of this plan and the shard is there; else None."""
     planned = plan.shards[number]
     try:
-        content = json.loads(read_regular(_mark(folder, planned.file), _MOST_BYTES))
+        content = unseal(read_regular(_mark(folder, planned.file), _MOST_BYTES))
         if keys_problem(content, _KEYS) or content["plan"] != plan.digest:
             return None
         if [*shard_problems(content["shard"], plan.dims)]:
@@ -96,7 +95,7 @@ def add_finished(
         "shard": asdict(shard),
         "bad": finished.bad,
     }
-    data = canonical(mark)
+    data = seal(mark)
     name = _mark(folder, shard.file)
     if not put_first(name, data):
         there = read_finished(folder, plan, number)

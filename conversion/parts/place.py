@@ -12,7 +12,6 @@ All of it may lie on a disk that others write to: nothing in it is believed unch
 """
 
 import contextlib
-import json
 import os
 import re
 import stat
@@ -23,7 +22,7 @@ from typing import Any, TypeVar
 from conversion import ground
 from conversion.package.manifest_problems import CONFIG_NAME
 from conversion.package.workspace import WORK
-from conversion.parts.agreed import put_first, read_late
+from conversion.parts.agreed import put_first, read_late, seal, unseal
 from conversion.parts.plan import LONGEST, Plan, parse_plan
 from conversion.whole import PART, read_regular
 from conversion.wording import first_line
@@ -122,8 +121,7 @@ class PlanFolder:
         Raises:
             AvmitError: as `source` does, or it cannot be written.
         """
-        text = json.dumps(source, ensure_ascii=True).encode()  # manifests keep the order of keys
-        return self._agree(_SOURCE, text, _MOST_SOURCE, _mapping)
+        return self._agree(_SOURCE, seal(source), _MOST_SOURCE, _mapping)
 
     def remove(self) -> None:
         """Remove the folder and what tasks put into it; what anybody else did stays."""
@@ -181,15 +179,12 @@ def remove_made(folder: Path) -> None:
 
 
 def _mapping(text: bytes) -> dict[str, Any]:
-    """Return the mapping that JSON says.
+    """Return the mapping that was sealed.
 
     Raises:
         ValueError: it says none.
     """
-    try:
-        content = json.loads(text.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    content = unseal(text)
     if not isinstance(content, dict):
         raise ValueError("it is no mapping")  # noqa: TRY004 - the file is wrong, no argument
     return content

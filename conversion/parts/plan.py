@@ -1,14 +1,14 @@
 """plan.json: which shards a config is made of, from what; what every task goes by, and checks."""
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 from conversion.package.manifest_problems import brief, is_count, keys_problem, split_problem
 from conversion.package.writer import Compression, Encoding, Format, shard_name
+from conversion.parts.agreed import seal, unseal
 from conversion.wording import some
 
 VERSION = 1
@@ -64,12 +64,27 @@ class Plan:
     def to_bytes(self) -> bytes:
         """Return the content of plan.json, the same for the same plan."""
         # In the order in which all was put in: what goes into a manifest keeps it.
-        return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=True).encode()
+        return seal({"version": VERSION, **asdict(self)})
 
     @property
     def digest(self) -> str:
         """What marks name the plan by."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def labels(self, used: Iterable[str]) -> list[str]:
+        """Return the labels of the config, which `used` ones of a shard are among.
+
+        Raises:
+            AvmitError: the plan does not have them.
+        """
+        found = self.settled.get("labels")
+        labels = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+        if labels != found or not {*used} <= {*labels} or len({*labels}) < len(labels):
+            raise ground.AvmitError(
+                f"the plan of '{self.config}' has not the labels of its rows: delete it to plan "
+                "again"
+            )
+        return labels
 
     @property
     def rows(self) -> int:
@@ -83,10 +98,7 @@ def parse_plan(text: bytes, config: str) -> Plan:
     Raises:
         ValueError: it is none; the text names up to three reasons in one line.
     """
-    try:
-        content = json.loads(text.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    content = unseal(text)
     problems = list(_problems(content, config))
     if problems:
         raise ValueError(some(problems))

@@ -22,7 +22,9 @@ of files are."""
 
 def columns(subject: Subject) -> pa.Schema:
     """Return the columns of a listing; a list's own may have the name of one of the last."""
-    return pa.schema([*zip(subject.fields, subject.types, strict=True), *_FILE])
+    known = zip(subject.fields, subject.types, strict=True)
+    fields = [pa.field(name, of, nullable=False) for name, of in known]
+    return pa.schema([*fields, *(pa.field(*one) for one in _FILE)])
 
 
 def look(whereabouts: Whereabouts, places: Sequence[int]) -> Iterator[list[Found]]:

@@ -262,6 +262,8 @@ class _Maker:
             batch_rows=batch_rows(self._columns.row_bytes),
             source=self._source,
         )
+        if self._subject.labels:
+            self._plan.labels(task.values(self._subject.label_field, videos))
         filenames = task.values("filename", videos)
         for filename, there, here in zip(filenames, found, file_facts(task), strict=True):
             if there != here:
