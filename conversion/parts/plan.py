@@ -4,8 +4,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, get_args
 
+from conversion import ground
 from conversion.package.manifest_problems import brief, is_count, keys_problem, split_problem
 from conversion.package.writer import Compression, Encoding, Format, shard_name
 from conversion.parts.agreed import seal, unseal
@@ -66,7 +68,7 @@ class Plan:
         # In the order in which all was put in: what goes into a manifest keeps it.
         return seal({"version": VERSION, **asdict(self)})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What marks name the plan by."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
