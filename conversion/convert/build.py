@@ -1,6 +1,5 @@
 """`avmit convert`: a release as downloaded becomes a hub package."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from conversion.convert.ratings import (
     write_ratings,
 )
 from conversion.convert.shard import OnBadRecord, ShardTask
+from conversion.cores import usable_cores
 from conversion.package.kind import check_one_kind
 from conversion.package.manifest import (
     BAD,
@@ -228,7 +228,7 @@ def _build_shards(
     finished: dict[Path, _Finished] = {}
     # The largest first: the last shards to finish are then small, and no core waits long.
     largest_first = sorted(tasks, key=lambda item: -len(item[0].videos))
-    workers = options.workers or os.cpu_count() or 1
+    workers = options.workers or usable_cores()
     progress(0, total)
     for (task, _), (result, earlier) in run_tasks(
         _finish_shard, largest_first, workers, lambda done: progress(done, total)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from avmit import AvmitError
+from conversion.cores import usable_cores
 from conversion.package.manifest import Manifest, Shard, read_package
 from conversion.package.reader import matrices, read_batches, read_rows, read_schema
 from conversion.package.schema import check_schemas, label_names
@@ -52,7 +53,7 @@ def export(
             manifest says, a row that names no record, or other files in `out`.
     """
     manifest = _manifest(package, config)
-    workers = workers or os.cpu_count() or 1
+    workers = workers or usable_cores()
     if out.exists() and not out.is_dir():
         raise AvmitError(f"{out} is not a folder: choose another --out")
     with workspace(out, lock=False) as space:

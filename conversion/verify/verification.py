@@ -1,6 +1,5 @@
 """`avmit verify`: check a package whole, bytes first, then what they say."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 from datasets import Features
 
 import avmit
+from conversion.cores import usable_cores
 from conversion.package.kind import mixed_kinds, of_lists
 from conversion.package.manifest import INDEX, Manifest, mixed_formats, read_manifests
 from conversion.package.schema import features_of, label_names, schema_problem
@@ -41,7 +41,7 @@ def verify(
         for name in sorted({*manifests, *bad})
     ]
     unsound = set(bad)
-    examined = _examine_all(package, manifests, progress, workers or os.cpu_count() or 1)
+    examined = _examine_all(package, manifests, progress, workers or usable_cores())
     labels = _labels(examined.get("ratings", []))
     tables: dict[str, dict[str, pa.Table]] = {}
     for config, manifest in manifests.items():

@@ -1,6 +1,5 @@
 """`avmit extract`: videos become an embedding config of a hub package."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from avmit import AvmitError
 from conversion.card.readme import card_text, put_card
+from conversion.cores import usable_cores
 from conversion.package.kind import check_one_kind
 from conversion.package.manifest import (
     BAD_VIDEOS,
@@ -186,7 +186,7 @@ def _finish(
 ) -> list[_Finished]:
     """Finish each shard in turn: its batches fill all cores."""
     total = sum(len(task.videos) for task in tasks)
-    workers = options.workers or os.cpu_count() or 1
+    workers = options.workers or usable_cores()
 
     def advance(done: int, bad: int) -> None:
         progress(done, total, bad)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from conversion.cores import usable_cores
 from extraction.encoders.arrays import Items, Matrix, in_batches
 from extraction.encoders.base import Network
 from extraction.encoders.memory import Parts, gpu_batch
-from extraction.encoders.onnx.session import device_of, open_session, usable_cores
+from extraction.encoders.onnx.session import device_of, open_session
 from extraction.encoders.settings import Device
 
 _FULL = ("failed to allocate memory", "out of memory", "bad_alloc")

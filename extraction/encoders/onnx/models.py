@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.cores import usable_cores
 from conversion.package.manifest import sha256_of
 from extraction.encoders.arrays import Matrix
 from extraction.encoders.base import Encoder, Network
@@ -17,7 +18,6 @@ from extraction.encoders.onnx.session import (
     device_of,
     open_session,
     reason_of,
-    usable_cores,
 )
 from extraction.encoders.onnx.source import Model, find_model
 from extraction.encoders.settings import Modality, Settings

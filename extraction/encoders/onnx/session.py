@@ -2,13 +2,13 @@
 
 import contextlib
 import io
-import os
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.cores import usable_cores
 from conversion.wording import printable
 from extraction.encoders.settings import Device
 from extraction.extras import require
@@ -68,13 +68,6 @@ def provider_of(session: Any) -> str:
 def device_of(session: Any) -> str:
     """Return the device that a session computes on: cpu, cuda or mps."""
     return next(name for name, provider in PROVIDERS.items() if provider == provider_of(session))
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use; a scheduler may have given it a few of many."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # not told elsewhere than on Linux
 
 
 def _session(ort: Any, path: Path, providers: list[str], threads: int) -> Any:
