@@ -14,6 +14,7 @@ from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.arrays import BATCH, Items, Matrix, in_batches
 from extraction.encoders.base import weights_digest
+from extraction.encoders.caches import nothing_is_fetched
 from extraction.encoders.memory import Parts, gpu_batch
 from extraction.encoders.settings import option
 from extraction.encoders.tensorflow.encoder import TensorFlowEncoder
@@ -100,6 +101,11 @@ class KerasEncoder(TensorFlowEncoder):
         kept = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
         if _has_md5(kept / self.file_name, self.md5):
             return kept / self.file_name
+        if nothing_is_fetched():
+            raise AvmitError(
+                f"no {self.file_name} in {kept}, where the weights of {self.name} were fetched: "
+                "run the command with --executor again"
+            )
         keras = keras_on_tensorflow()
         try:
             return Path(

@@ -16,7 +16,8 @@ _GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
 
 
 def tensorflow() -> Any:
-    """Return TensorFlow, which on a GPU takes the memory that it needs, and computes in float32.
+    """Return TensorFlow, which of the GPUs takes the first, as much of its memory as it needs, and
+    computes in float32.
 
     TF_FORCE_GPU_ALLOW_GROWTH in the environment stands for the memory.
 
@@ -28,9 +29,11 @@ def tensorflow() -> Any:
     if gpus:
         # NVIDIA's 19 bits in place of float32 would be a thousandth off.
         tf.config.experimental.enable_tensor_float_32_execution(False)
-    if _GROWTH not in os.environ:
-        for gpu in gpus:
-            with contextlib.suppress(RuntimeError):  # it computes already
+    with contextlib.suppress(RuntimeError):  # it computes already
+        # It would take memory on every GPU that CUDA_VISIBLE_DEVICES leaves, and use the first.
+        tf.config.set_visible_devices(gpus[:1], "GPU")
+        if _GROWTH not in os.environ:
+            for gpu in gpus[:1]:
                 tf.config.experimental.set_memory_growth(gpu, True)
     return tf
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from avmit import AvmitError
 from conversion.wording import first_line
 from extraction.encoders.base import check_width, weights_digest
+from extraction.encoders.caches import kept_by_kaggle, nothing_is_fetched
 from extraction.encoders.settings import option
 from extraction.encoders.tensorflow.encoder import TensorFlowEncoder
 from extraction.encoders.tensorflow.network import TensorFlowNetwork, device, tensorflow
@@ -62,6 +63,8 @@ def fetch_from_kaggle(handle: str, name: str, advice: str) -> Path:
         AvmitError: it cannot be had; the text has the page, and `advice` for what comes from there.
     """
     kagglehub = require("kagglehub")
+    if nothing_is_fetched() and (kept := kept_by_kaggle(handle)) is not None:
+        return kept
     try:
         return Path(kagglehub.model_download(handle))
     except Exception as error:  # whatever its HTTP client raises
