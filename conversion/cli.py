@@ -52,7 +52,7 @@ COMMANDS = {
         "Put together what tasks with --shards have made: the configs and the card appear at once.",
     ),
     "jobs": Lazy(
-        "conversion.parts.command:jobs",
+        "conversion.executors.command:jobs",
         "Show what of a run on many machines is done, running, queued or failed, and why.",
     ),
     "demo": Lazy(
@@ -65,6 +65,7 @@ COMMANDS = {
 def run(commands: dict[str, Lazy]) -> None:
     """Run `avmit` with these commands; what the user can mend is one line on stderr and code 1."""
     signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)  # as schedulers end what is to go on elsewhere
     _escape_what_cannot_be_encoded()
     app = typer.Typer(
         cls=lazy_group(commands), no_args_is_help=True, pretty_exceptions_enable=False
@@ -110,7 +111,7 @@ def _mendable(error: Exception) -> str:
 
 
 class _Interrupted(BaseException):
-    """Ctrl-C, under a name that typer does not catch on the way to `run`."""
+    """Ctrl-C or SIGTERM, under a name that typer does not catch on the way to `run`."""
 
 
 def _interrupt(*_: object) -> None:

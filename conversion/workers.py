@@ -85,6 +85,7 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(work: Any, tasks: Sequence[Any], done: Any, stop: Any, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which a broken pool ends its workers
     _worker.update(work=work, tasks=tasks, done=done, stop=stop)
 
     def die_with_parent() -> None:

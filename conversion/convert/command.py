@@ -11,8 +11,10 @@ from avmit import AvmitError
 from conversion.convert import build as conversion
 from conversion.convert import export as exporting
 from conversion.convert.demo import run_demo
+from conversion.convert.planning import begin
 from conversion.convert.shard import OnBadRecord
 from conversion.convert.tasks import convert_shards
+from conversion.executors.command import Engine, compute, refuse_both, with_engines
 from conversion.package.manifest import BAD, MISSING
 from conversion.package.writer import LEAST_SHARD_BYTES, Compression, Encoding, Format
 from conversion.parts.selection import parse_selection
@@ -32,6 +34,7 @@ from conversion.wording import parse_size
 _LISTED = 5
 
 
+@with_engines
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder of the release as downloaded.")],
     out: OutFolder = Path("avmit"),
@@ -50,6 +53,8 @@ def convert(
         OnBadRecord, typer.Option(help="Stop at bad records, or leave them out and list them.")
     ] = "error",
     shards: OnlyShards = None,
+    *,
+    engine: Engine,
 ) -> None:
     """Turn a release as downloaded into a hub package.
 
@@ -66,6 +71,10 @@ def convert(
         encoding=Encoding(format, compression),
         on_bad_record=on_bad_record,
     )
+    if engine.executor != "local":
+        refuse_both(engine, {"--shards": shards is not None})
+        compute(engine, out, begin(source, out, options), engine.arguments)
+        return
     selection = None if shards is None else parse_selection(shards)
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         if selection is not None:

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -53,22 +52,6 @@ def finish(package: PackageFolder, config: OnlyConfigs = None) -> None:
         if one.bad:
             show(f"  {len(one.bad):,} left out: all in {manifest.config}/{manifest.bad_list}")
     show(f'{package}: load it with load_dataset("{package}", "{put[-1].manifest.config}")')
-
-
-def jobs(
-    package: PackageFolder,
-    config: OnlyConfigs = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only shards that failed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One object, by config.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it until all is done.")] = False,
-) -> None:
-    """Show what of a run on many machines is done, running, queued or failed, and why.
-
-    Nothing but the folder is asked, so that it works for whatever runs the tasks.
-
-    Example: avmit jobs avmit --failed
-    """
-    show_jobs(package, config, failed, as_json, watch)
 
 
 def show_jobs(

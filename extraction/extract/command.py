@@ -1,5 +1,8 @@
 """`avmit extract`: its options and its summary."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +12,15 @@ from typing import Annotated
 import typer
 from rich import progress
 
+from avmit import AvmitError
+from conversion.executors.command import PANEL, Engine, compute, refuse_both, with_engines
 from conversion.package.manifest import BAD_VIDEOS
+from conversion.package.workspace import WORK
 from conversion.package.writer import LEAST_SHARD_BYTES
 from conversion.parts.selection import parse_selection
 from conversion.terminal import MaxShardSize, OnlyShards, OutFolder, Rate, live_bar, show
 from conversion.wording import parse_size
+from extraction.encoders.caches import for_tasks, kept_in
 from extraction.encoders.command import (
     AllowPickle,
     EncoderModule,
@@ -35,11 +42,12 @@ from extraction.encoders.settings import Settings
 from extraction.extract import build as extraction
 from extraction.extract.options import EncoderOptions, Options
 from extraction.extract.shard import OnBadVideo
-from extraction.extract.tasks.make import extract_shards
+from extraction.extract.tasks.make import extract_shards, prepare_extraction
 
 _LISTED = 5
 
 
+@with_engines
 def extract(
     videos: Annotated[
         Path, typer.Option(metavar="MIT_DIR", help="Moments in Time, or the folder of your videos.")
@@ -97,6 +105,16 @@ def extract(
         bool, typer.Option("--retry-failed", help="Try only the videos that failed before.")
     ] = False,
     shards: OnlyShards = None,
+    weights_folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where weights are fetched for tasks elsewhere, on a disk that all nodes see; by "
+            "default below the output.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    *,
+    engine: Engine,
 ) -> None:
     """Embed your own copy of the videos, with any audio and visual encoder, into a new config.
 
@@ -150,6 +168,12 @@ def extract(
         limit=limit,
         encoder_modules=tuple(encoder_module or ()),
     )
+    if weights_folder is not None and engine.executor == "local":
+        raise AvmitError("--weights-folder is for --executor slurm and ray: leave it away")
+    if engine.executor != "local":
+        refuse_both(engine, {"--shards": shards is not None, "--retry-failed": retry_failed})
+        _extract_elsewhere(videos, annotations, out, options, engine, weights_folder)
+        return
     if shards is not None:
         selection = parse_selection(shards)
         with _progress() as advance:
@@ -160,6 +184,28 @@ def extract(
         done = extraction.extract(videos, annotations, out, options, advance, show)
     show(*_summary(done))
     show(f'{out}: load it with load_dataset("{out}", "{config}")')
+
+
+def _extract_elsewhere(
+    videos: Path,
+    annotations: Path | None,
+    out: Path,
+    options: Options,
+    engine: Engine,
+    weights_folder: Path | None,
+) -> None:
+    """Let an engine make the shards, with weights that are fetched before."""
+    place = weights_folder or out / WORK / "weights"
+    variables = kept_in(place, os.environ, all_of_it=weights_folder is not None)
+    if not variables.items() <= os.environ.items():
+        # Libraries look at them when they are imported.
+        again = [sys.executable, "-P", "-m", "avmit_cli", *sys.argv[1:]]
+        raise typer.Exit(subprocess.call(again, env={**os.environ, **variables}))
+    place.mkdir(parents=True, exist_ok=True)
+    plan = prepare_extraction(videos, annotations, out, options, show)
+    arguments = [one for one in engine.arguments if not one.startswith("--weights-folder=")]
+    environment = for_tasks(place, variables)
+    compute(engine, out, [plan], arguments, environment)
 
 
 def _summary(done: extraction.Extracted) -> list[str]:

@@ -1,12 +1,12 @@
 """Make some shards of a plan of videos, whatever other tasks do at the same time."""
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.cores import usable_cores
 from conversion.package.manifest_problems import check_config_name, source_problems
 from conversion.package.staging import ShardResult
 from conversion.package.workspace import Workspace, workspace
@@ -25,6 +25,7 @@ from conversion.parts.place import PlanFolder, remove_made, tasks_folder
 from conversion.parts.plan import Plan
 from conversion.parts.selection import Selection
 from extraction.encoders.base import Side
+from extraction.encoders.caches import check_seen
 from extraction.encoders.describe import identity
 from extraction.encoders.settings import Modality
 from extraction.extract.backends import as_agreed
@@ -71,6 +72,32 @@ def plan_extraction(
     return _begin(videos, annotations, out, options, announce).plan
 
 
+def prepare_extraction(
+    videos: Path,
+    annotations: Path | None,
+    out: Path,
+    options: Options,
+    announce: Callable[[str], None] = lambda line: None,
+) -> Plan:
+    """Return the plan of an extraction, with all weights fetched and networks exported for tasks.
+
+    Networks are loaded on the CPU: where tasks are started there need not be what they run on.
+
+    Raises:
+        AvmitError: as `plan_extraction`, or weights cannot be had or do not fit.
+    """
+    encoders = {
+        modality: replace(wanted, settings=replace(wanted.settings, device="cpu"))
+        if wanted.settings.device != "auto"
+        else wanted
+        for modality, wanted in options.encoders.items()
+    }
+    options = replace(options, encoders=encoders)
+    begun = _begin(videos, annotations, out, options, announce)
+    _sides(begun, options, announce)
+    return begun.plan
+
+
 def extract_shards(
     videos: Path,
     annotations: Path | None,
@@ -90,15 +117,11 @@ def extract_shards(
     """
     if options.retry_failed:
         raise AvmitError("--retry-failed is not for --shards: run it after `avmit finish`")
+    check_seen()
     begun = _begin(videos, annotations, out, options, announce)
     folder, plan = begun.folder, begun.plan
     numbers = selection.numbers(len(plan.shards))
-    sides = begun.sides
-    if sides is None:
-        first = plan.settled.get("samples")
-        texts = [one for one in first if isinstance(one, str)] if isinstance(first, list) else []
-        files = Paths(begun.root, [below(one) for one in texts])
-        sides = open_sides(begun.encoders, options, samples(files), announce)
+    sides = _sides(begun, options, announce)
     subject = _subject(begun)
     source = _agreed(folder, plan, source_of(sides, options, subject))
     with workspace(out, lock=False) as space:
@@ -145,6 +168,18 @@ def _begin(
     check_made_of(folder, plan, of)
     folder.make()
     return _Begun(folder, plan, videos, encoders, sides)
+
+
+def _sides(
+    begun: _Begun, options: Options, announce: Callable[[str], None]
+) -> dict[Modality, Side]:
+    """Return the encoders with their networks."""
+    if begun.sides is not None:
+        return begun.sides
+    first = begun.plan.settled.get("samples")
+    texts = [one for one in first if isinstance(one, str)] if isinstance(first, list) else []
+    files = Paths(begun.root, [below(one) for one in texts])
+    return open_sides(begun.encoders, options, samples(files), announce)
 
 
 def _agreed(folder: PlanFolder, plan: Plan, here: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +264,7 @@ class _Maker:
 
         parts = self._folder.parts(task.path.name)
         spill = SharedSpill(parts, self._space.token, digest, len(task.videos), is_made)
-        workers = self._options.workers or os.cpu_count() or 1
+        workers = self._options.workers or usable_cores()
         policy = self._options.on_bad_video
         try:
             return write_shard(
