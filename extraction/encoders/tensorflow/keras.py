@@ -215,7 +215,10 @@ def _side(model: Any, path: Path) -> int:
 
 def _input_shapes(model: Any) -> list[tuple[int | None, ...]]:
     """Return the shapes of a model's inputs, none where it does not tell."""
-    inputs = getattr(model, "inputs", None)  # subclasses of Model and unbuilt ones have none
+    try:
+        inputs = getattr(model, "inputs", None)  # subclasses of Model and unbuilt ones have none
+    except ValueError:  # of Keras 3.0, for an unbuilt Sequential
+        inputs = None
     if inputs is not None:
         return [tuple(one.shape) for one in inputs]
     built = (model.get_build_config() or {}) if model.built else {}

@@ -70,7 +70,7 @@ def test_a_whole_video_at_once(tmp_path: Path) -> None:
 def test_frames(tmp_path: Path) -> None:
     """As `model.export` writes it: a signature alone, with names."""
     model = networks.tiny_model(8)
-    model.export(tmp_path / "tiny", verbose=False)
+    model.export(tmp_path / "tiny")
     side = opened(f"saved_model:{tmp_path / 'tiny'}", "visual", interval_ms=100)
     assert side.encoder.input == Frames(32, 100)
     expected = model((FRAMES / 255).astype(np.float32), training=False).numpy()
@@ -107,7 +107,7 @@ def test_what_is_none(tmp_path: Path, yamnet: Path) -> None:
 def test_two_inputs(tmp_path: Path) -> None:
     first, second = keras.Input((3,)), keras.Input((3,))
     model = keras.Model([first, second], keras.layers.Add()([first, second]))
-    model.export(tmp_path / "two", verbose=False)
+    model.export(tmp_path / "two")
     assert "one input is wanted" in problem(f"saved_model:{tmp_path / 'two'}", "audio")
 
 
