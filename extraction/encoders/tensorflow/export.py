@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from avmit import AvmitError
 from conversion.wording import first_line, printable, some
+from extraction.encoders.tensorflow import exported_graph
 from extraction.extras import require
 
 OPSET = 17
@@ -30,19 +29,20 @@ def export(function: Callable[[Any], Any], spec: Any) -> bytes:
         NotExportedError: it has what ONNX does not.
         AvmitError: tf2onnx is missing.
     """
-    tf, tf2onnx, onnx = require("tensorflow"), require("tf2onnx"), require("onnx")
+    tf, tf2onnx = require("tensorflow"), require("tf2onnx")
     traceable = tf.function(function, input_signature=[spec], autograph=False)
     try:
         with _quiet():
             traced = traceable.get_concrete_function()
             model, _ = tf2onnx.convert.from_function(traceable, input_signature=[spec], opset=OPSET)
-            _keep_constants(model, traced.graph.captures, tf, onnx)
-            _average_exactly(model, onnx)
-            lacking = sorted(_unknown(model.graph, onnx))
+            exported_graph.keep_constants(model.graph, traced.graph.captures)
+            lacking = sorted(exported_graph.unknown_operators(model.graph))
             if lacking:
                 raise NotExportedError(f"does not export to ONNX, which lacks {some(lacking)}")
             if len(model.graph.input) != 1 or len(model.graph.output) != 1:
                 raise NotExportedError("does not export to ONNX with one input and one output")
+            exported_graph.put_channels_first(model.graph)
+            exported_graph.average_exactly(model)
             content: bytes = model.SerializeToString()
     except (AvmitError, NotExportedError):
         raise
@@ -60,57 +60,6 @@ def missing_packages() -> list[str]:
     except AvmitError:
         missing.append(COMPUTES)
     return missing
-
-
-def _keep_constants(model: Any, captures: Any, tf: Any, onnx: Any) -> None:
-    """Make constants of the tensors that a function has from outside: tf2onnx asks for them.
-
-    Such are the mean and the variance of Keras 3's normalization layer.
-    """
-    values = {inside.name: outside for outside, inside in captures if outside.dtype != tf.resource}
-    inputs = list(model.graph.input)
-    del model.graph.input[:]
-    for one in inputs:
-        if one.name in values:
-            array = values[one.name].numpy()
-            model.graph.initializer.append(onnx.numpy_helper.from_array(array, one.name))
-        else:
-            model.graph.input.append(one)
-
-
-def _average_exactly(model: Any, onnx: Any) -> None:
-    """Let the average over an image be summed in the order of TensorFlow.
-
-    In the layout that ONNX Runtime takes for convolutions on CPUs it sums in another, by which
-    EfficientNetB0 on frames of one colour gets 9e-5 of the largest value away; behind a change of
-    shape it leaves that layout (4e-7).
-    """
-    inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
-    ranks = {one.name: len(one.type.tensor_type.shape.dim) for one in inferred}
-    shape = onnx.numpy_helper.from_array(np.array([0, 0, -1, 1], np.int64), "avmit/one_column")
-    model.graph.initializer.append(shape)
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    for node in nodes:
-        if node.op_type == "GlobalAveragePool" and ranks.get(node.input[0]) == 4:
-            column = f"{node.output[0]}/column"
-            model.graph.node.append(
-                onnx.helper.make_node("Reshape", [node.input[0], shape.name], [column])
-            )
-            node.input[0] = column
-        model.graph.node.append(node)
-
-
-def _unknown(graph: Any, onnx: Any) -> set[str]:
-    """Name the operators of a graph, and of graphs inside, that ONNX has not; TensorFlow's stay."""
-    found = set()
-    for node in graph.node:
-        if not node.domain and not onnx.defs.has(node.op_type):
-            found.add(node.op_type)
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                found |= _unknown(inner, onnx)
-    return found
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ from extraction.media.forms import Form, Frames, Sound
 FURTHEST = 1e-4
 """The most that embeddings may differ from TensorFlow's, as a part of the largest value."""
 
-_VERSION = 1
+_VERSION = 2
 """Raise it when the same network is to be exported in another way."""
 
 _LONGEST = 64

@@ -153,6 +153,37 @@ def test_averages_over_frames_of_one_colour(tmp_path: Path) -> None:
     close(mine.network.encode(frames), theirs.network.encode(frames))
 
 
+COLOURS = np.array([0.5, 0.25, 2], np.float32)
+PIXELS = np.random.default_rng(5).uniform(0, 1, (32, 32, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        lambda frames: (frames * (1 / 255) - COLOURS) / COLOURS[::-1],
+        lambda frames: COLOURS[None, None, None] - frames / COLOURS[:1],
+        lambda frames: frames * PIXELS + COLOURS,
+        lambda frames: frames * COLOURS * PIXELS,
+        lambda frames: frames * PIXELS[:, :1, :1],
+        lambda frames: frames * COLOURS * frames,
+        lambda frames: frames[..., ::-1] - COLOURS,
+        lambda frames: frames,
+    ],
+)
+def test_frames_that_are_scaled_before_a_convolution(
+    scale: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    kernel = np.random.default_rng(6).standard_normal((5, 5, 3, 8)).astype(np.float32)
+
+    def embed(frames: Any) -> Any:
+        features = tf.nn.conv2d(scale(tf.cast(frames, tf.float32)), kernel, 3, "SAME")
+        return tf.reduce_mean(tf.nn.relu(features), [1, 2])
+
+    name = saved(tmp_path / "scaled", embed, [None, 32, 32, 3], tf.uint8)
+    mine, theirs = (opened(name, backend=one) for one in ("onnx", "tensorflow"))
+    close(mine.network.encode(FRAMES), theirs.network.encode(FRAMES))
+
+
 @pytest.mark.parametrize("samples", [0, 1, 15_359, 15_360, 15_361, 48_000, 100_000])
 def test_sounds_of_any_length(tmp_path: Path, samples: int) -> None:
     folder = networks.save_vggish(tmp_path / "vggish")
