@@ -19,7 +19,7 @@ from extraction.encoders import registry
 from extraction.encoders.base import Side, matrices
 from extraction.encoders.contract import check_side
 from extraction.encoders.describe import describe, describe_line
-from extraction.encoders.onnx.session import open_session, provider_of
+from extraction.encoders.onnx.session import open_session, provider_of, providers_for
 from extraction.encoders.settings import Settings
 from extraction.media.forms import Clips, Frames, Sound, windows
 
@@ -307,3 +307,14 @@ def test_neither_tensorflow_nor_pytorch_is_imported(tmp_path: Path) -> None:
 def test_a_session_says_what_it_computes_by(tmp_path: Path) -> None:
     session = open_session(models.colours(tmp_path / "m.onnx"), device="cpu", threads=1)
     assert provider_of(session) == "CPUExecutionProvider"
+
+
+def test_nothing_computes_in_less_than_float32() -> None:
+    cpu, cuda = ("CPUExecutionProvider", dict[str, str]()), "CUDAExecutionProvider"
+    exact = (cuda, {"use_tf32": "0"})
+    there = ["TensorrtExecutionProvider", cuda, "CPUExecutionProvider"]
+    assert providers_for("auto", there) == providers_for("cuda", there) == [exact, cpu]
+    assert providers_for("cpu", there) == providers_for("auto", there[2:]) == [cpu]
+    apple = "CoreMLExecutionProvider"
+    assert providers_for("mps", [apple, *there[2:]]) == [(apple, {}), cpu]
+    assert providers_for("auto", [apple, *there[2:]]) == [cpu]
