@@ -47,6 +47,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/load.py
 	$(BIN)/python benchmarks/extract.py
+	$(BIN)/python benchmarks/start_extract.py
 	$(BIN)/python benchmarks/stream.py
 
 clean:

@@ -10,6 +10,7 @@ is seconds for resampy (numba) and 50 ms here. `decode-bound` are whole videos t
 import time
 from collections.abc import Sequence
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def measure_bound(
         for _ in embed(files, sides, workers):
             pass
 
-    for workers in sorted({min(2**power, cores) for power in range(cores.bit_length() + 1)}):
+    for workers in _numbers(cores):
         work = partial(run, workers)
         wall = best(work, time.perf_counter, repeat) / videos
         line = f"decode-bound, {workers} of {cores} cores: {1 / wall:.0f} clips/s"
@@ -111,6 +112,31 @@ def measure_bound(
                 f"(overhead {alone * cores / decoding:.2f})"
             )
         print(line, flush=True)
+
+
+def measure_processes(clips: Sequence[Path], videos: int, cores: int, repeat: int) -> None:
+    """Print how many clips a second are decoded in as many processes as there are cores, or fewer.
+
+    Extraction decodes in threads, of which Python lets one at a time do what is between the calls.
+    """
+    files = [clips[index % len(clips)] for index in range(videos)]
+    for workers in _numbers(cores):
+        with get_context("spawn").Pool(workers) as pool:
+            pool.map(_decode, [*clips[:1]] * 4 * workers, 1)  # imports
+            wall = best(partial(pool.map, _decode, files, 4), time.perf_counter, repeat)
+        print(
+            f"decoding in {workers} of {cores} processes: {videos / wall:.0f} clips/s", flush=True
+        )
+
+
+def _decode(clip: Path) -> None:
+    read_waveform(clip)
+    read_frames(clip, checked=True)
+
+
+def _numbers(cores: int) -> list[int]:
+    """Return powers of two up to the number of cores, and that."""
+    return sorted({min(2**power, cores) for power in range(cores.bit_length() + 1)})
 
 
 def usual_sound(path: Path) -> tuple[npt.NDArray[np.float64], int]:

@@ -1,7 +1,9 @@
 """Clips for the benchmarks, and how time is taken."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +34,54 @@ def best_in_turn(works: dict[str, Callable[[], object]], repeat: int) -> dict[st
 def used_or_idle() -> float:
     """Return the CPU seconds that this process has used and that nobody has."""
     return time.process_time() + float(psutil.cpu_times().idle)
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of work: that passed, of processors, and that would pass without other programs.
+
+    The last are those of this process and those that no program used, a share for each core: work
+    of one thread seems shorter by them if other programs take the cores that it leaves idle.
+    """
+
+    wall: float
+    used: float
+    undisturbed: float
+
+    def __mul__(self, by: float) -> "Time":
+        return Time(self.wall * by, self.used * by, self.undisturbed * by)
+
+    def __truediv__(self, by: float) -> "Time":
+        return Time(self.wall / by, self.used / by, self.undisturbed / by)
+
+    def least(self, other: "Time") -> "Time":
+        """Return the lesser of each."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Time(*map(min, pairs))
+
+
+def times_in_turn(works: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, Time]:
+    """Return the least times of each, run in turn after a first run of all that is not counted."""
+    found: dict[str, Time] = {}
+    for turn in range(repeat + 1):
+        for name, work in works.items():
+            wall, used, free = time.perf_counter(), time.process_time(), used_or_idle()
+            work()
+            took = Time(
+                time.perf_counter() - wall,
+                time.process_time() - used,
+                (used_or_idle() - free) / cores(),
+            )
+            if turn:
+                found[name] = took.least(found.get(name, took))
+    return found
 
 
 def make_clip(path: Path, seed: int, grain: int = 0) -> Path:

@@ -209,8 +209,8 @@ class Exporting:
             worst = max(worst, _apart(expected, found))
         if not worst <= FURTHEST:
             raise NotExportedError(
-                f"is {worst:.1g} of the largest value from TensorFlow by ONNX Runtime, more than "
-                f"{FURTHEST:g}"
+                f"differs from TensorFlow by {worst:.1g} of the largest value when ONNX Runtime "
+                f"computes it, and {FURTHEST:g} is the most"
             )
         return float(f"{worst:.1e}")
 
