@@ -12,4 +12,13 @@ COMMANDS: dict[str, Lazy] = {
         "Write embeddings as one dense matrix for each modality, with the videos' names and "
         "labels.",
     ),
+    "stimuli": Lazy(
+        "experiments.stimuli.command:stimuli",
+        "Make the test clips into stimuli for experiments with people, with tables of what they "
+        "are.",
+    ),
+    "trials": Lazy(
+        "experiments.trials.command:trials",
+        "Deal stimuli out into balanced lists of trials, for BIDS, PsychoPy or jsPsych.",
+    ),
 }

@@ -10,11 +10,11 @@ import numpy as np
 from avmit import AvmitError
 from conversion.package.manifest import sha256_of
 from conversion.release import annotations as csv_files
+from conversion.release.videos import Videos
 from extraction.extract.options import Options
 from extraction.extract.subject import Row, Subject
 from extraction.extract.whereabouts import Listed, Paths, Rated, Whereabouts
 from extraction.lists.video_list import digest_of, read_video_list
-from extraction.media.videos import Videos
 
 _READ = ("ratings", "test_set")
 """The annotations that a config follows from."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from conversion.release.annotations import Video
+from conversion.release.videos import Videos, check_root
 from extraction.media.listed import find_listed
-from extraction.media.videos import Videos, check_root
 
 Found = tuple[str, int, int] | None
 """A file's path below the folder of videos, its size and its time of change in ns; None for a video

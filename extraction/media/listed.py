@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from extraction.media.videos import (
+from conversion.release.videos import (
     ALIASES,
     LOCATIONS,
     by_alias,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
+from conversion.release.videos import is_utf8
 from conversion.whole import READ_AT_ONCE
 from extraction.extras import require
 
@@ -71,15 +72,6 @@ def check_seconds(seconds: float) -> None:
     """
     if seconds > MOST_SECONDS:
         raise BadVideo(f"lasts more than {MOST_SECONDS} s")
-
-
-def is_utf8(path: Path) -> bool:
-    """Tell whether a path is text, not bytes of another encoding."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_regular(path: Path) -> None:

@@ -30,6 +30,7 @@ from conversion.convert.build import Options as ConvertOptions
 from conversion.convert.build import convert
 from conversion.package.manifest import read_manifest
 from conversion.release.generate import generate_release
+from conversion.release.videos import ALIASES, Videos
 from extraction.encoders import registry
 from extraction.encoders.base import Side
 from extraction.encoders.settings import Modality, Settings
@@ -39,7 +40,6 @@ from extraction.extract.options import EncoderOptions, Options
 from extraction.media.frames import read_frames
 from extraction.media.sound import read_waveform
 from extraction.media.video_file import BadVideo
-from extraction.media.videos import ALIASES, Videos
 from extraction.pipeline.embed import embed
 
 TIMESTEPS = ("audio", "visual")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avmit import AvmitError
+from conversion.release.videos import ALIASES, Videos
 from extraction.media.listed import FEW, find_listed
-from extraction.media.videos import ALIASES, Videos
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from avmit import AvmitError
-from extraction.media.video_file import is_utf8
 
 LOCATIONS = {
     "training": ("training", "train"),
@@ -107,6 +106,15 @@ def check_root(root: Path, what: str) -> None:
         raise AvmitError(f"no folder {root}: --videos takes {what}")
     if not is_utf8(root):
         raise AvmitError(f"{root} is no path in UTF-8, as decoders need: rename the folder")
+
+
+def is_utf8(path: Path) -> bool:
+    """Tell whether a path is text, not bytes of another encoding."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_file(path: Path) -> bool:

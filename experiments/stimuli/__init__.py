@@ -1,0 +1,1 @@
+"""Clips as stimuli for experiments with people: names, facts, conditions and tables."""

@@ -1,0 +1,1 @@
+"""Balanced lists of trials, for BIDS, PsychoPy and jsPsych."""
