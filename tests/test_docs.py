@@ -1,12 +1,17 @@
-"""The Python of the pages in docs/ runs as it stands after `make demo`."""
+"""What the pages in docs/ show runs as it stands after `make demo`."""
 
+import csv
 import importlib.util
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.commands import Run
+from support.people import textured_clip
 from support.places import ROOT
 
 import avmit
@@ -60,3 +65,36 @@ def test_a_block_runs_as_it_stands(
             pytest.skip(f"{module} is not installed")
     monkeypatch.chdir(with_studies)
     exec(compile(block, f"docs/{page}, block {index}", "exec"), {"__name__": "__main__"})
+
+
+@pytest.fixture
+def study(after_demo: Path, tmp_path: Path) -> Path:
+    """The demo's package and sources, with a generated copy of Moments in Time, in `tmp_path`."""
+    pytest.importorskip("av", minversion="18")
+    shutil.copytree(after_demo / "demo", tmp_path / "demo")
+    clips = [textured_clip(tmp_path / f"{n}.mp4", n, seconds=0.4, loud=0.02) for n in range(4)]
+    with (tmp_path / "demo" / "avmit-sources" / "video_ratings.csv").open(newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            path = tmp_path / "mit" / row["video_location"] / row["filename"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(clips[number % len(clips)], path)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_people_md_shows(study: Path, run: Run) -> None:
+    text = (ROOT / "docs" / "people.md").read_text(encoding="utf-8")
+    found = re.findall(r"```(console|python)\n(.*?)```", text, re.DOTALL)
+    assert len(found) >= 6
+    for kind, block in found:
+        if kind == "python":
+            exec(compile(block, "docs/people.md", "exec"), {"__name__": "__main__"})
+            continue
+        for shown in block.split("$ ")[1:]:
+            command, _, expected = shown.partition("\n")
+            ran = run(*shlex.split(command)[1:])
+            pattern = re.escape(expected).replace(r"\.\.\.", ".*")
+            assert re.fullmatch(pattern.rstrip("\\\n"), (ran.out + ran.err).rstrip(), re.DOTALL), (
+                command,
+                ran,
+            )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from experiments.bids import json_bytes, tsv
 from experiments.trials.lists import Trial
 
+_TASK = "Stimuli of Audiovisual Moments in Time are shown one after another"
+
 _COLUMNS = {
     "onset": {
         "Description": "When the stimulus begins, from the start of the run: as planned, until "
@@ -36,7 +38,7 @@ def bids_files(
         f"{subject}/beh/{subject}_task-{task}_{run}_events.tsv": _events(trials, pause)
         for subject, run, trials in runs
     }
-    described = {"TaskName": task, **_COLUMNS}
+    described = {"TaskName": task, "TaskDescription": _TASK, **_COLUMNS}
     files[f"task-{task}_events.json"] = json_bytes(described)
     subjects = dict.fromkeys(subject for subject, _, _ in runs)
     rows = [{"participant_id": subject} for subject in subjects]

@@ -10,7 +10,9 @@ from experiments.trials.sequence import class_sequence
 from experiments.trials.stimulus_table import Shown, Stock
 
 _CLIPS, _ORDER, _PLACES = 0, 1, 2
-"""Parts of a run's words, for what is drawn of it."""
+"""Parts of a run's or a subject's words, for what is drawn of it."""
+_CLASSES = 2**32
+"""More than there are classes: how far apart the parts of one class are."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def make_trials(stock: Stock, design: Design) -> list[Trial]:
 
     In a run every class and every condition comes equally often, and every class under every
     condition so to within one. The clips of a class take turns in one random order, which goes on
-    from run to run and from subject to subject: a subject sees no clip again before all of its
+    from subject to subject: a subject sees no clip again before all of its
     class were seen, and over all subjects a class's clips are seen equally often, to within one.
     Each clip gets the conditions under which it was seen the least.
 
@@ -45,12 +47,18 @@ def make_trials(stock: Stock, design: Design) -> list[Trial]:
         for place, label in enumerate(labels)
     ]
     seen = [_Seen(len(stock.conditions)) for _ in labels]
-    trials = []
+    windows: list[list[int]] = []
+    trials: list[Trial] = []
     for number in range(design.subjects * design.runs):
         subject, run = divmod(number, design.runs)
+        if run == 0:
+            windows = [
+                _window(len(turns[place]), each * design.runs, subject, design.seed, place)
+                for place in range(len(labels))
+            ]
         drawn = []
         for place in range(len(labels)):
-            taken = [(number * each + step) % len(turns[place]) for step in range(each)]
+            taken = windows[place][run * each : (run + 1) * each]
             counts = _counts(place + number, len(labels), design.per_run, len(stock.conditions))
             order = shuffled(each, design.seed, number + 1, 3 * place + _CLIPS)
             conditions = seen[place].assign(subject, taken, counts, order.tolist())
@@ -66,6 +74,23 @@ def make_trials(stock: Stock, design: Design) -> list[Trial]:
             for position, place in enumerate(classes, 1)
         ]
     return trials
+
+
+def _window(clips: int, length: int, subject: int, seed: int, place: int) -> list[int]:
+    """Return the turns of a class that a subject gets, in an order of the subject's own.
+
+    Turns follow on those of the subject before. They are mixed so that a clip does not come in the
+    same run for everybody, but not so far that one comes again before all have come.
+    """
+    window = []
+    for part, start in enumerate(range(0, length, clips)):
+        size = min(clips, length - start)
+        own = 3 * (place + part * _CLASSES) + _PLACES
+        window += [
+            (subject * length + start + int(step)) % clips
+            for step in shuffled(size, seed, subject + 1, own)
+        ]
+    return window
 
 
 def _counts(turn: int, classes: int, per_run: int, conditions: int) -> list[int]:
