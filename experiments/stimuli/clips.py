@@ -10,14 +10,11 @@ from avmit import AvmitError
 from conversion.release.annotations import Annotations, TestVideo, Video
 from conversion.whole import read_regular
 from conversion.wording import some
+from experiments.choices.sources import source_of
 
 _MOST_BYTES = 64_000_000
 _NAME = re.compile(r"(?:[^/.\\\x00]|\.[^/.\\\x00]|\.\.[^/\\\x00])[^/\\\x00]*")
 """A file's name in one folder, neither `.` nor `..`."""
-
-_SECOND = re.compile(r"_\d+(?:\.\d+)?$")
-_SITE = re.compile(r"^(?:yt|flickr)-")
-"""Clips of these are there with and without the site before the id."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,8 @@ class Clip:
 
     @property
     def source(self) -> str:
-        """What says of which longer video it was cut: its name without the second it begins at."""
-        stem = self.video.filename.rpartition("/")[2].removesuffix(".mp4")
-        return _SITE.sub("", _SECOND.sub("", stem))
+        """The longer video that it was cut from."""
+        return source_of(self.video.filename)
 
 
 def choose_clips(

@@ -89,11 +89,13 @@ def stimuli(
 def _summary(written: Written) -> list[str]:
     rows = written.rows
     labels = len({row.stimulus.clip.label for row in rows})
+    stimuli = "1 stimulus" if len(rows) == 1 else f"{len(rows):,} stimuli"
+    of = f"{stimuli} of {labels} label{'' if labels == 1 else 's'}"
     size = format_bytes(sum(row.sidecar["FileSize"] for row in rows))
     counts = Counter(row.stimulus.condition for row in rows)
     conditions = ", ".join(f"{condition} {count:,}" for condition, count in counts.items())
     unchanged = "" if written.changed else " (unchanged)"
-    lines = [f"{len(rows):,} stimuli of {labels} labels, {size}{unchanged}: {conditions}"]
+    lines = [f"{of}, {size}{unchanged}: {conditions}"]
     if not rows[0].present:
         lines.append("tables and sidecars only: present is false in stimuli.tsv")
     levels = [row.sidecar["AudioLoudness"] for row in rows if "AudioLoudness" in row.sidecar]
@@ -106,11 +108,11 @@ def _summary(written: Written) -> list[str]:
     ]
     if softer:
         lines.append(
-            f"{len(softer):,} were softened to stay within full scale, by {-min(softer):.1f} dB "
-            "at most: --loudness LUFS gives all of them one loudness"
+            f"{len(softer):,} softened to stay within full scale, by {-min(softer):.1f} dB "
+            "at most: --loudness LUFS gives all one loudness"
         )
     if written.missing:
-        lines.append(f"{len(written.missing):,} are missing; missing.tsv says why, first:")
+        lines.append(f"{len(written.missing):,} missing, of which missing.tsv says why, first:")
         lines += [
             f"  {lacking.stimulus.clip.video.filename}: {lacking.reason}"
             for lacking in written.missing[:_LISTED]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.stimuli.conditions import Stimulus
-from experiments.stimuli.media.opened import BadClip, pyav
+from experiments.stimuli.media.opened import BadClip, failure, pyav
 from experiments.stimuli.media.scramble import scrambled_frames, scrambled_sound
 from experiments.stimuli.media.sound import Sound, loudness, read_sound
 from experiments.stimuli.media.write import X264, write_mp4, write_wav
@@ -73,7 +73,7 @@ def make(
         try:
             shutil.copyfile(video, out)
         except OSError as error:
-            raise BadClip(f"cannot be copied ({error.strerror or error})") from error
+            raise failure("cannot be copied", error) from error
         return Made()
     if condition == "visual":
         write_mp4(out, copied_frames=video)

@@ -67,7 +67,8 @@ def trials(
     new = write_lists(out, list_files(dealt, format, Layout(task, pause, media)))
     show(*counted(dealt, design))
     if stock.left_out:
-        show(f"{stock.left_out:,} clips lack one of the conditions, and are left out")
+        show(f"clips left out, which lack one of the conditions: {stock.left_out:,}")
     if stock.absent:
-        show(f"{stock.absent:,} stimuli have no file in {folder} (present is false)")
-    show(f"{out}: {subjects * runs:,} lists{'' if new else ' (unchanged)'}")
+        show(f"stimuli without a file in {folder} (present is false): {stock.absent:,}")
+    lists = "1 list" if subjects * runs == 1 else f"{subjects * runs:,} lists"
+    show(f"{out}: {lists}{'' if new else ' (unchanged)'}")

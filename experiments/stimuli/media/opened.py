@@ -1,5 +1,6 @@
 """Open a clip that anybody may have made: what is no clip of seconds is refused by its headers."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -59,8 +60,15 @@ def opened(path: Path) -> Iterator[Any]:
                     stream.codec_context.thread_count = 1
             yield container
     except (av.error.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadClip(f"cannot be decoded ({reason})") from error
+        raise failure("cannot be decoded", error) from error
+
+
+def failure(what: str, error: Exception) -> Exception:
+    """Return what to raise for an error of FFmpeg's: a BadClip, unless the disk is full."""
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return OSError(code, os.strerror(code))
+    return BadClip(f"{what} ({getattr(error, 'strerror', None) or error})")
 
 
 def _check_regular(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.stimuli.media.opened import MOST_SECONDS, BadClip, opened, pyav
+from experiments.stimuli.media.opened import MOST_SECONDS, BadClip, failure, opened, pyav
 
 FULL_SCALE = 32768
 """What 1.0 is in samples of 16 bits, of which 32767 is the largest."""
@@ -95,8 +95,18 @@ def loudness(sound: Sound) -> float | None:
 
     FFmpeg's filter `ebur128` measures it, as ITU-R BS.1770 defines it: K-weighted power of blocks
     of 400 ms, without those 10 LU below the others' mean. Shorter sounds are filled up with zeros.
+
+    Raises:
+        BadClip: FFmpeg cannot measure sound of such channels.
     """
     av = pyav()
+    try:
+        return _measured(av, sound if sound.seconds >= 0.5 else sound.lasting(0.5))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise failure("has sound that cannot be measured", error) from error
+
+
+def _measured(av: Any, sound: Sound) -> float | None:
     graph = av.filter.Graph()
     source = graph.add_abuffer(
         sample_rate=sound.rate,
@@ -108,8 +118,7 @@ def loudness(sound: Sound) -> float | None:
     source.link_to(meter)
     meter.link_to(sink)
     graph.configure()
-    filled = sound if sound.seconds >= 0.5 else sound.lasting(0.5)
-    samples = np.ascontiguousarray(filled.samples.astype(np.float32))
+    samples = np.ascontiguousarray(sound.samples.astype(np.float32))
     graph.push(audio_frame(samples, "fltp", sound, 0))
     graph.push(None)
     measured = SILENCE_LUFS

@@ -5,13 +5,13 @@ without loss. Browsers and PsychoPy play them. One thread, and no dates or versi
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.stimuli.media.opened import BadClip, opened, pyav
+from experiments.stimuli.media.opened import BadClip, failure, opened, pyav
 from experiments.stimuli.media.sound import Sound, audio_frame
 
 X264 = {
@@ -29,11 +29,25 @@ _CHUNK = 4096
 _MP4 = {"movflags": "+faststart", "fflags": "+bitexact"}
 
 
-def write_wav(out: Path, sound: Sound) -> None:
-    """Write sound as WAV, 16 bits."""
+@contextmanager
+def _written(out: Path, form: str, options: dict[str, str]) -> Iterator[Any]:
+    """Yield a new file's container; what goes wrong until it is closed is a BadClip."""
     av = pyav()
-    options = {"fflags": "+bitexact"}
-    with av.open(str(out), "w", format="wav", container_options=options) as container:
+    try:
+        with av.open(str(out), "w", format=form, container_options=options) as container:
+            yield container
+    except (av.error.FFmpegError, ValueError) as error:
+        raise failure("cannot be written", error) from error
+
+
+def write_wav(out: Path, sound: Sound) -> None:
+    """Write sound as WAV, 16 bits.
+
+    Raises:
+        BadClip: it is in a form that WAV does not hold.
+        OSError: the disk is full.
+    """
+    with _written(out, "wav", {"fflags": "+bitexact"}) as container:
         stream = container.add_stream("pcm_s16le", rate=sound.rate, layout=sound.layout)
         for packet in _encoded(stream, sound):
             container.mux(packet)
@@ -51,35 +65,30 @@ def write_mp4(
 
     Raises:
         BadClip: what is to be copied has no frames, or is in a form that MP4 does not hold.
+        OSError: the disk is full.
     """
-    av = pyav()
     with ExitStack() as stack:
-        container = stack.enter_context(
-            av.open(str(out), "w", format="mp4", container_options=_MP4)
-        )
+        container = stack.enter_context(_written(out, "mp4", _MP4))
         packets: list[Iterator[Any]] = []
-        try:
-            if copied_frames is not None:
-                source = stack.enter_context(opened(copied_frames))
-                packets.append(_copied(container, source, "video"))
-            if frames is not None:
-                source = stack.enter_context(opened(frames[1]))
-                packets.append(_x264(container, frames[0], source.streams.video[0]))
-            if copied_sound is not None:
-                source = stack.enter_context(opened(copied_sound))
-                packets.append(_copied(container, source, "audio"))
-            if sound is not None:
-                stream = container.add_stream(
-                    "flac", rate=sound.rate, layout=sound.layout, options={"flags": "+bitexact"}
-                )
-                stream.codec_context.format = "s16"
-                packets.append(_encoded(stream, sound))
-            for each in packets:
-                for packet in each:
-                    container.mux(packet)
-        except (av.error.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise BadClip(f"cannot be written as MP4 ({reason})") from error
+        if copied_frames is not None:
+            source = stack.enter_context(opened(copied_frames))
+            packets.append(_copied(container, source, "video"))
+        if frames is not None:
+            source = stack.enter_context(opened(frames[1]))
+            packets.append(_x264(container, frames[0], source.streams.video[0]))
+        if copied_sound is not None:
+            source = stack.enter_context(opened(copied_sound))
+            packets.append(_copied(container, source, "audio"))
+        if sound is not None:
+            options = {"flags": "+bitexact"}
+            stream = container.add_stream(
+                "flac", rate=sound.rate, layout=sound.layout, options=options
+            )
+            stream.codec_context.format = "s16"
+            packets.append(_encoded(stream, sound))
+        for each in packets:
+            for packet in each:
+                container.mux(packet)
 
 
 def _copied(container: Any, source: Any, kind: str) -> Iterator[Any]:

@@ -1,5 +1,7 @@
 """The conditions, each by its definition, on the files as they are written."""
 
+import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,14 @@ from experiments.stimuli.build import Options, write_stimuli
 from experiments.stimuli.clips import Clip
 from experiments.stimuli.conditions import CONDITIONS, Stimulus
 from experiments.stimuli.make import Making, make
-from experiments.stimuli.media.scramble import FRAMES, phases, scrambled_planes
+from experiments.stimuli.media.scramble import (
+    FRAMES,
+    phases,
+    scrambled_frames,
+    scrambled_planes,
+)
 from experiments.stimuli.media.sound import Sound, loudness
+from experiments.stimuli.media.write import write_mp4, write_wav
 
 Study = tuple[Path, Path]
 LABELS = ("--label", "frying", "--label", "barking", "--label", "mowing")
@@ -191,3 +199,21 @@ def test_a_loud_sound_is_softened_rather_than_cut_off(tmp_path: Path) -> None:
     heard, original = sound_of(out), sound_of(loud)[:, :22050]
     assert abs(heard).max() < 1
     assert abs(level(heard) - level(original) - gain) < 0.01
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_not_taken_for_a_bad_clip(tmp_path: Path) -> None:
+    pytest.importorskip("av", minversion="18")
+    clip = textured_clip(tmp_path / "clip.mp4")
+    full = Path("/dev/full")
+    sound = Sound(np.full((1, 48000), 0.1), 48000, "mono")
+    frames = scrambled_frames(clip, 0, "x"), clip
+    writes: list[Callable[[], None]] = [
+        lambda: write_wav(full, sound),
+        lambda: write_mp4(full, copied_frames=clip, sound=sound),
+        lambda: write_mp4(full, frames=frames, copied_sound=clip),
+    ]
+    for write in writes:
+        with pytest.raises(OSError) as error:
+            write()
+        assert error.value.errno == errno.ENOSPC

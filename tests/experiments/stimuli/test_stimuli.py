@@ -138,7 +138,7 @@ def test_what_is_missing_is_named(study: Study, run: Run, tmp_path: Path) -> Non
     options = ("--on-missing", "skip", "--condition", "audio", "--condition", "visual")
     ran = stimuli(run, (videos, annotations), *options)
     assert (ran.code, ran.err) == (0, "")
-    assert "3 are missing; missing.tsv says why, first:" in ran.out.splitlines()
+    assert "3 missing, of which missing.tsv says why, first:" in ran.out.splitlines()
     missing = table(tmp_path / "out" / "stimuli" / "missing.tsv")
     assert [row["reason"] for row in missing][::2] == ["is not among the videos", "has no sound"]
     rows = table(tmp_path / "out" / "stimuli" / "stimuli.tsv")

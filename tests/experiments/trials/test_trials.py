@@ -174,14 +174,16 @@ def test_clips_without_one_of_the_conditions_are_left_out(study: Path, run: Run)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith("stim-frying1Audio\t")))
     ran = trials(run, study, "--format", "psychopy", "--out", "lists")
-    assert "1 clips lack one of the conditions, and are left out" in ran.out.splitlines()
+    assert "clips left out, which lack one of the conditions: 1" in ran.out.splitlines()
 
 
 def test_stimuli_that_are_elsewhere(study: Path, run: Run) -> None:
     path = study / "stimuli" / "stimuli.tsv"
     path.write_text(path.read_text().replace("\ttrue\tfrying", "\tfalse\tfrying"))
     ran = trials(run, study)
-    assert f"4 stimuli have no file in {study}/stimuli (present is false)" in ran.out.splitlines()
+    assert (
+        f"stimuli without a file in {study}/stimuli (present is false): 4" in ran.out.splitlines()
+    )
 
 
 @pytest.mark.parametrize(
