@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from experiments.feeding.stream import stream as stream
     from experiments.feeding.tables import join as join
     from experiments.pairs import pairs as pairs
+    from experiments.recognise import recogniser as recogniser
 
 __version__ = "0.1.0"
 
@@ -109,6 +110,7 @@ _ELSEWHERE = {
     "join": "experiments.feeding.tables",
     "keras_dataset": "experiments.feeding.loaders.keras",
     "pairs": "experiments.pairs",
+    "recogniser": "experiments.recognise",
     "rows": "experiments.feeding.rows",
     "select": "experiments.choices",
     "splits": "experiments.choices",

@@ -21,4 +21,8 @@ COMMANDS: dict[str, Lazy] = {
         "experiments.trials.command:trials",
         "Deal stimuli out into balanced lists of trials, for BIDS, PsychoPy or jsPsych.",
     ),
+    "recognise": Lazy(
+        "experiments.recognise.command:recognise",
+        "Recognise the test videos with the paper's networks, the authors' or trained anew.",
+    ),
 }

@@ -3,12 +3,11 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 from avmit import AvmitError
+from conversion.quiet import quiet
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 """Which of its kernels TensorFlow takes when it is imported; the last bits of results differ."""
@@ -28,7 +27,11 @@ def require(module: str, extra: str = "extraction") -> Any:
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         greets = module in ("tensorflow", "keras") and "tensorflow" not in sys.modules
-        with _quiet() if greets else nullcontext():
+        if greets:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            # Off by default on CPUs without AVX-512; EfficientNetB0 is twice as fast with it.
+            os.environ.setdefault(ONEDNN, "1")
+        with quiet() if greets else nullcontext():
             return importlib.import_module(module)
     except ImportError as error:
         missing = error.name or module
@@ -36,19 +39,3 @@ def require(module: str, extra: str = "extraction") -> Any:
             f"{missing} is not installed or does not load: "
             f"pip install 'avmit[{'media' if module in _MEDIA else extra}]'"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off stderr the lines with which TensorFlow greets, for which it has no setting."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Off by default on CPUs without AVX-512, and even there twice as fast for EfficientNetB0.
-    os.environ.setdefault(ONEDNN, "1")
-    stderr = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

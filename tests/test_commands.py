@@ -32,7 +32,7 @@ def test_the_commands_there_are() -> None:
         *("card", "demo", "finish", "jobs"),
         "push",
         *("extract", "encoders", "compare"),
-        *("silent", "features"),
+        *("silent", "features", "recognise"),
         *("stimuli", "trials"),
     }
 

@@ -1,0 +1,1 @@
+"""Trained networks as they lie on disk: the authors' and our own."""

@@ -1,0 +1,1 @@
+"""The paper's networks, each in Keras and in PyTorch."""

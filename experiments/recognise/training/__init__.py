@@ -1,0 +1,1 @@
+"""Training the paper's networks, so that a killed run goes on as if nothing had happened."""

@@ -1,0 +1,116 @@
+"""The rows that a network for recognition is trained, validated and tested on."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from experiments.choices import select, splits
+from experiments.feeding.batches import batches
+from experiments.recognise.evaluation import batches_of, scored
+from experiments.recognise.networks.architecture import Architecture
+from experiments.recognise.networks.network import Batch, Network
+from experiments.recognise.rows import Labelled, is_whole_test_set, labelled, load_split
+from experiments.recognise.runs.settings import Settings
+from experiments.recognise.scores import Scores
+
+
+class Data(Protocol):
+    """What a network is trained, validated and tested on."""
+
+    def training(self, epoch: int) -> Iterable[Batch]:
+        """Return the batches of an epoch, from 0 on: the same ones each time."""
+
+    def validated(self, network: Network) -> Scores:
+        """Return what the network gives for the rows of validation."""
+
+    def tested(self, network: Network) -> Scores:
+        """Return what the network gives for the test videos."""
+
+
+class Chosen:
+    """The videos for training and validation, and those of the test set."""
+
+    def __init__(
+        self,
+        package: Any,
+        settings: Settings,
+        labels: Sequence[str],
+        choice_from: str | os.PathLike[str] | None,
+    ):
+        where = f"{settings.config} of {package}"
+        rows = load_split(package, settings.config, "train")
+        test = load_split(package, settings.config, "test")
+        if settings.videos == "paper":
+            both = [
+                select(rows, choice="paper-train", choice_from=choice_from),
+                select(rows, choice="paper-validation", choice_from=choice_from),
+            ]
+        else:
+            found = splits(
+                rows,
+                settings.per_class,
+                settings.validation,
+                settings.seed,
+                labels=labels,
+                test=test,
+            )
+            both = [found["train"], found["validation"]]
+        self.training = labelled(both[0], labels, where)
+        self.validation = labelled(both[1], labels, where)
+        self.test = labelled(test, labels, where)
+
+    @property
+    def is_whole_test_set(self) -> bool:
+        """Whether the test videos are all 960."""
+        label = self.test.rows.with_format("numpy", columns=["label"])["label"]
+        return is_whole_test_set(self.test.truth(np.asarray(label)), self.test.labels)
+
+    def described(self) -> dict[str, Any]:
+        """Return what tells these videos from others: how many, and a hash of their names."""
+        return {"training": _described(self.training), "validation": _described(self.validation)}
+
+
+class Recognition:
+    """Batches of videos with their classes; see `Data`."""
+
+    def __init__(self, chosen: Chosen, made: Architecture, settings: Settings):
+        self._chosen = chosen
+        self._made = made
+        self._batches = batches(
+            chosen.training.rows,
+            settings.batch_size,
+            audio="audio" in made.modalities,
+            visual="visual" in made.modalities,
+            timesteps=made.timesteps,
+            shuffle=True,
+            seed=settings.seed,
+        )
+
+    def training(self, epoch: int) -> Iterable[Batch]:
+        """Return the batches of an epoch."""
+        self._batches.set_epoch(epoch)
+        for batch in self._batches:
+            yield _numbered(batch, self._chosen.training)
+
+    def validated(self, network: Network) -> Scores:
+        """Return what the network gives for the rows of validation."""
+        return self._scored(network, self._chosen.validation)
+
+    def tested(self, network: Network) -> Scores:
+        """Return what the network gives for the test videos."""
+        return self._scored(network, self._chosen.test)
+
+    def _scored(self, network: Network, rows: Labelled) -> Scores:
+        return scored(network, batches_of(rows, self._made), rows.truth)
+
+
+def _numbered(batch: Mapping[str, Any], rows: Labelled) -> Batch:
+    return {**batch, "label": rows.truth(batch["label"])}
+
+
+def _described(rows: Labelled) -> dict[str, Any]:
+    names = "\n".join(rows.rows.with_format(None)["filename"])
+    return {"videos": len(rows), "filenames_sha256": hashlib.sha256(names.encode()).hexdigest()}
