@@ -55,8 +55,8 @@ def _table(
 ) -> pa.Table:
     generator = np.random.default_rng(seed)
     count = each * len(labels)
-    label = np.arange(count) % len(labels)
-    names = [f"{labels[n]}/yt-{split[0]}{row:010d}_{row % 60}" for row, n in enumerate(label)]
+    label = [row % len(labels) for row in range(count)]
+    names = [f"{labels[n]}/yt-{split[1]}{row:010d}_{row % 60}" for row, n in enumerate(label)]
     schema = arrow_schema(embedding_features(*widths, labels))
     texts = {
         "filename": [f"{name}.mp4" for name in names],
@@ -68,7 +68,7 @@ def _table(
     columns["label"] = pa.array(label, pa.int64())
     for number in (1, 2, 3):
         columns[f"r{number}"] = pa.array(np.full(count, 3 * (number == 3)), pa.int64())
-    shown = generator.permutation(label) if shuffled else label
+    shown = generator.permutation(label) if shuffled else np.array(label)
     for place, (name, steps) in enumerate(STEPS.items()):
         centres = np.random.default_rng(100 + place).standard_normal((len(labels), widths[place]))
         lengths = generator.integers(*steps, count)
