@@ -16,7 +16,7 @@ from support.places import ROOT
 
 import avmit
 
-PAGES = {"train.md": 9, "brain.md": 3}
+PAGES = {"train.md": 9, "brain.md": 3, "experiments.md": 1}
 """And how many blocks each has at least."""
 
 

@@ -30,6 +30,7 @@ class KerasNetwork(Network):
     def __init__(self, architecture: Architecture, weights: Mapping[str, Any]):
         super().__init__(architecture)
         self.model = _model(architecture)
+        self._compiled: Any = None
         self.set_weights(weights)
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
@@ -67,16 +68,28 @@ class KerasNetwork(Network):
         """Train through an epoch; return the mean loss and accuracy of its batches."""
         state = np.random.SeedSequence(seed).generate_state(2)
         self.model.get_layer("rnn").cell.seed_generator.state.assign(state)
+        step = self._step()
         totals, rows = np.zeros(2), 0
         for batch in batches:
             inputs = {name: batch[name] for name in self.architecture.modalities}
-            # Keras 3.15 resets them itself, earlier releases add batch to batch.
-            self.model.reset_metrics()
-            metrics = self.model.train_on_batch(inputs, batch["label"])
+            metrics = step(inputs, batch["label"])
             totals += len(batch["label"]) * np.array(metrics, np.float64)
             rows += len(batch["label"])
         loss, accuracy = totals / rows if rows else totals * np.nan
         return float(loss), float(accuracy)
+
+    def _step(self) -> Any:
+        """Return what trains on a batch, and gives its loss and accuracy."""
+        if keras.backend.backend() == "tensorflow":
+            if self._compiled is None:
+                self._compiled = _tensorflow_step(self.model)
+            return self._compiled
+
+        def step(inputs: Any, label: Any) -> Any:
+            self.model.reset_metrics()  # Keras 3.15 does so itself, earlier releases add up
+            return self.model.train_on_batch(inputs, label)
+
+        return step
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return what the optimizer remembers, as arrays."""
@@ -88,6 +101,27 @@ class KerasNetwork(Network):
         """Let the optimizer go on from what it remembered."""
         for number, variable in enumerate(self.model.optimizer.variables):
             variable.assign(state[str(number)])
+
+
+def _tensorflow_step(model: Any) -> Any:
+    """Return a step as TensorFlow's graph, which takes half as long as `train_on_batch`."""
+    tf = require("tensorflow", "a network in Keras", "'avmit[recognise]'")
+    variables = model.trainable_variables
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(inputs: Any, label: Any) -> Any:
+        with tf.GradientTape() as tape:
+            given = model(inputs, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(label, given)
+            loss = tf.reduce_mean(losses)
+        model.optimizer.apply(tape.gradient(loss, variables), variables)
+        right = tf.equal(tf.argmax(given, -1), tf.cast(label, tf.int64))
+        return tf.stack([loss, tf.reduce_mean(tf.cast(right, tf.float32))])
+
+    return lambda inputs, label: step(
+        {name: tf.convert_to_tensor(array) for name, array in inputs.items()},
+        tf.convert_to_tensor(label),
+    ).numpy()
 
 
 def _model(architecture: Architecture) -> Any:

@@ -154,6 +154,16 @@ class TorchNetwork(Network):
 
     def train(self, batches: Iterable[Batch], seed: tuple[int, int]) -> tuple[float, float]:
         """Train through an epoch; return the mean loss and accuracy of its batches."""
+        threads = torch.get_num_threads()
+        # So small a network is done before a second thread is awake, and on a shared machine
+        # waiting for one takes many times as long.
+        torch.set_num_threads(1)
+        try:
+            return self._trained(batches, seed)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _trained(self, batches: Iterable[Batch], seed: tuple[int, int]) -> tuple[float, float]:
         self.module.train()
         words = np.random.SeedSequence(seed).generate_state(1, np.uint64)
         generator = torch.Generator(self.device).manual_seed(int(words[0] >> np.uint64(1)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.blocked import TENSORFLOW, run_without
 from support.commands import Run
 from support.recognising import CONFIG, write_package
 
@@ -258,3 +259,41 @@ def test_pairs_that_correspond_are_learned(run: Run, tmp_path: Path) -> None:
     assert found["test"]["accuracy"] > 0.7
     accuracies = [float(row["val_accuracy"]) for row in metrics(tmp_path / "run")]
     assert found["kept_epoch"] == 1 + accuracies.index(max(accuracies))
+
+
+def test_the_authors_choice_of_videos(package: Path, run: Run, tmp_path: Path) -> None:
+    names = avmit.load(CONFIG, "train", data_dir=package).with_format(None)
+    columns = "filename,actual_label,r1,r2,r3,label,video_location,tfrecord_filename"
+    for file, rows in (("AVMIT_train.csv", range(128)), ("AVMIT_validation.csv", range(128, 160))):
+        lines = [columns]
+        for row in names.select(rows):
+            name = names.features["label"].int2str(row["label"])
+            lines.append(
+                f"{row['filename']},{name},0,0,3,{name},MIT_training,{row['tfrecord_filename']}"
+            )
+        (tmp_path / file).write_text("\n".join(lines) + "\n")
+    asked = ("recognise", package, "--config", CONFIG, "--train", "--epochs", 1, "--units", 4)
+    ran = run(*asked, "--framework", "torch", "--out", "run", "--choice-from", tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data"]["training"]["videos"] == 128
+    assert config["data"]["validation"]["videos"] == 32
+    # What was not asked for is the paper's.
+    assert config["settings"]["learning_rate"] == 0.000072503
+    assert config["settings"]["patience"] == 20
+
+
+def test_pytorch_alone(package: Path, tmp_path: Path) -> None:
+    train = ("-m", "avmit_cli", "recognise", package, *FAST, "--epochs", 1, "--framework", "torch")
+    ran = run_without(TENSORFLOW, *train, "--out", tmp_path / "run", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    test = ("-m", "avmit_cli", "recognise", package, "--config", CONFIG, "--checkpoint")
+    both = ("--framework", "torch")
+    ran = run_without(TENSORFLOW, *test, tmp_path / "run", *both, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = run_without(TENSORFLOW, *train[:-1], "keras", "--out", tmp_path / "x", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "avmit: a network in Keras needs keras, which is not installed or does not load: "
+        "pip install 'avmit[recognise]'\n",
+    )
