@@ -104,7 +104,7 @@ class KerasNetwork(Network):
 
 
 def _tensorflow_step(model: Any) -> Any:
-    """Return a step as TensorFlow's graph, which takes half as long as `train_on_batch`."""
+    """Return a step as TensorFlow's graph: `train_on_batch` takes twice as long."""
     tf = require("tensorflow", "a network in Keras", "'avmit[recognise]'")
     variables = model.trainable_variables
 
