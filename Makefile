@@ -49,6 +49,10 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/extract.py
 	$(BIN)/python benchmarks/start_extract.py
 	$(BIN)/python benchmarks/stream.py
+	$(BIN)/python benchmarks/feed.py
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/scale.py
 
 clean:
 	rm -rf .venv .venv-lowest .venv-lowest-extras demo build dist *.egg-info

@@ -31,7 +31,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from releases import CONFIG, make_archive, make_release
+from made.releases import CONFIG, make_archive, make_release
 
 FULL = 57_177  # rated videos in the release
 REPEATS = 3

@@ -17,7 +17,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from made_clips import best, best_in_turn, used_or_idle
+from made.clips import best, best_in_turn, used_or_idle
 
 from extraction.encoders.base import Network, Side
 from extraction.encoders.settings import Modality

@@ -15,7 +15,7 @@ best of several:
 - extraction / max: to the longer of decoding and networks, which cannot be below 1 + the shorter /
   the longer where both have all cores busy; / sum: to both together, which is then the best.
 
-In brackets what each would be without the machine's other programs (`made_clips.Time`); what
+In brackets what each would be without the machine's other programs (`made.clips.Time`); what
 leaves cores idle, as the usual way does, seems shorter than it is.
 
 `--device cuda` computes the networks there. Then decoding sets the pace: that is measured by
@@ -46,8 +46,8 @@ from decoding import (
     resampy,
     usual_sound,
 )
-from made_clips import Time, cores, make_clip, times_in_turn
-from networks import PAIRS, Eager, published
+from made.clips import Time, cores, make_clip, times_in_turn
+from made.networks import PAIRS, Eager, published
 
 from avmit import AvmitError
 from extraction.encoders import registry

@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
-from packages import CONFIG, make_package
+from made.packages import CONFIG, make_package
 
 NAMES = ("audio", "visual")
 WIDTHS = (1280, 768)

@@ -27,8 +27,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
-from packages import CONFIG, make_package
-from releases import make_release
+from made.packages import CONFIG, make_package
+from made.releases import make_release
 
 BATCH = 32
 PASSES = 3

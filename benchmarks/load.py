@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from releases import CONFIG, make_release
+from made.releases import CONFIG, make_release
 
 REPEATS = 3
 

@@ -36,7 +36,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
-from made_clips import make_clip  # noqa: E402
+from made.clips import make_clip  # noqa: E402
 from support import slurm as slurms  # noqa: E402
 from support.mit import lay_out  # noqa: E402
 from support.onnx_models import node, save, weights  # noqa: E402

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from made_clips import make_clip
-from networks import published
+from made.clips import make_clip
+from made.networks import published
 
 from conversion.release.annotations import FILES, TestVideo, Video
 from conversion.release.generate import generate_release, write_rows

@@ -29,7 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from releases import CONFIG, make_release
+from made.releases import CONFIG, make_release
 from support.hub.server import HubServer
 
 from conversion.convert.build import Options, convert

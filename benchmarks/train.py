@@ -26,8 +26,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from packages import CONFIG, make_package
-from releases import make_release
+from made.packages import CONFIG, make_package
+from made.releases import make_release
 
 BATCH, STEPS, BUFFER = 16, 7, 5000
 WIDTHS = (("audio", 1024), ("visual", 1280))

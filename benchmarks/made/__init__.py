@@ -1,0 +1,1 @@
+"""What benchmarks are run on, and how they take times."""
