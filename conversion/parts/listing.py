@@ -65,7 +65,8 @@ def read_rows_of(listing: Path, shard: PlannedShard, columns: pa.Schema) -> pa.T
         table.validate(full=True)
         if not table.schema.equals(columns) or len(table) != shard.rows:
             raise ValueError("it has other columns or rows than the plan says")
-        if any(table.column(f.name).null_count for f in columns if not f.nullable):
+        whole = zip(table.columns, columns, strict=True)  # by place: a list may repeat a name
+        if any(column.null_count for column, field in whole if not field.nullable):
             raise ValueError("it has nulls where none can be")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ground.AvmitError(

@@ -59,9 +59,9 @@ def test_names_of_folders(nasty: Path, run: Run) -> None:
     assert rf"is from {SHOWN}\nx, 48 records" in run("info", nasty).out
     card = (nasty / "README.md").read_text(encoding="utf-8")
     assert rf"48 records of `{SHOWN}\nx`" in card
-    ran = run("compare", nasty, EMBEDDINGS, "mine[/red]")
+    ran = run("compare", nasty, EMBEDDINGS, "mine[red]")
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert ran.err.startswith(f"avmit: no config 'mine[/red]' in {shown}; ")
+    assert ran.err.startswith(f"avmit: no config 'mine[red]' in {shown}; ")
     ran = run("info", nasty / "nowhere")
     assert ran.err.startswith(f"avmit: no folder {shown}/nowhere: make a package with ")
     assert ran.err.count("\n") == 1

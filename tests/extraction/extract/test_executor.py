@@ -65,7 +65,7 @@ def test_a_dry_run_shows_what_would_be_submitted(extract: Run, tmp_path: Path) -
     assert f"export HF_HOME={os.environ['HF_HOME']}" in lines
     assert f"export AVMIT_WEIGHTS={tmp_path}/avmit/.avmit-work/weights" in lines
     (command,) = [line for line in lines if "--shards" in line]
-    arguments = "--videos=mit --annotations=sources --audio=none --visual=mean --config=mine"
+    arguments = "--videos=mit --audio=none --visual=mean --config=mine --annotations=sources"
     said = f' -P -m avmit_cli extract --shards "$SLURM_ARRAY_TASK_ID/1" {arguments}'
     assert f"{said} --encoder-module=mean.py &" in command
     assert not (tmp_path / folder).exists()
