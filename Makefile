@@ -5,7 +5,8 @@ BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 LOWEST_EXTRAS := .venv-lowest-extras/bin
 # What depends on the core's dependencies the most; `make lowest` tries the rest too.
-LOWEST_TESTS := tests/load tests/experiments tests/conversion/convert \
+LOWEST_TESTS := tests/load tests/experiments/feeding tests/experiments/choices \
+	tests/experiments/features tests/conversion/convert tests/conversion/parts \
 	tests/conversion/card/test_card.py \
 	$(wildcard tests/conversion/hub/test_push*.py) tests/conversion/package/test_links.py \
 	tests/test_commands.py tests/test_hub_server.py
@@ -24,13 +25,13 @@ demo: .venv/core
 	$(BIN)/avmit info demo/avmit
 
 test: lint .venv-lowest/done
-	$(BIN)/python -m pytest -n auto
-	$(LOWEST)/python -m pytest -n auto $(addprefix --ignore=,$(EXTRAS_TESTS)) $(LOWEST_TESTS)
+	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(LOWEST)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=,$(EXTRAS_TESTS)) $(LOWEST_TESTS)
 
 # All of the tests with the lowest version of each dependency that pyproject.toml allows.
 lowest: .venv-lowest/done .venv-lowest-extras/done
-	$(LOWEST)/python -m pytest -n auto $(addprefix --ignore=,$(EXTRAS_TESTS) $(NEWEST_TESTS)) tests
-	$(LOWEST_EXTRAS)/python -m pytest -n auto $(EXTRAS_TESTS)
+	$(LOWEST)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=,$(EXTRAS_TESTS) $(NEWEST_TESTS)) tests
+	$(LOWEST_EXTRAS)/python -m pytest -n auto --dist worksteal $(EXTRAS_TESTS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
