@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conversion import ground
+from conversion.package.manifest import NAME
 from conversion.parts.jobs import Job, Jobs, Queued
 from conversion.parts.jobs import jobs as jobs_of
 from conversion.parts.place import PlanFolder, plans
@@ -65,26 +66,31 @@ def show_jobs(
     """Show what became of the shards of all plans, or of those of `configs`.
 
     Raises:
-        AvmitError: there is no such plan, or it cannot be read.
+        AvmitError: there is no such plan and no such config, or it cannot be read.
     """
-    chosen = [PlanFolder(package, name) for name in _chosen(package, configs)]
+    whole = sorted(path.parent.name for path in package.glob(f"*/{NAME}"))
+    names = configs or plans(package) or whole or _chosen(package, configs)
+    chosen = [PlanFolder(package, name) for name in names]
 
     def found() -> list[Jobs]:
-        return [jobs_of(folder, ask_engine(folder)) for folder in chosen]
+        return [one for folder in chosen if (one := _state(folder, ask_engine)) is not None]
 
     if as_json:
         print(json.dumps({one.config: _described(one, failed) for one in found()}, indent=2))
         return
     if not watch:
-        table_console().print(_shown(found(), failed))
+        table_console().print(_shown(names, found(), failed))
         return
-    with Live(console=table_console(), auto_refresh=False) as live:
+    console = table_console()
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             states = found()
-            live.update(_shown(states, failed), refresh=True)
+            live.update(_shown(names, states, failed), refresh=True)
             if all(one.done == one.of for one in states):
-                return
+                break
             time.sleep(_WATCHED_SECONDS)
+    if not console.is_terminal:
+        print()  # which Live leaves out in a file
 
 
 def _chosen(package: Path, configs: list[str] | None) -> list[str]:
@@ -96,8 +102,21 @@ def _chosen(package: Path, configs: list[str] | None) -> list[str]:
     return names
 
 
-def _shown(states: list[Jobs], failed: bool) -> Group:
-    return Group(*(part for one in states for part in (_table(one, failed), _totals(one))))
+def _state(folder: PlanFolder, ask_engine: AskEngine) -> Jobs | None:
+    """Return what became of a plan's shards; None if they have been put together."""
+    try:
+        return jobs_of(folder, ask_engine(folder))
+    except ground.AvmitError:
+        if folder.exists() or not (folder.out / folder.config / NAME).is_file():
+            raise
+        return None
+
+
+def _shown(names: list[str], states: list[Jobs], failed: bool) -> Group:
+    parts = [part for one in states for part in (_table(one, failed), _totals(one))]
+    left = {one.config for one in states}
+    whole = [cell(f"{name}: done and put together") for name in names if name not in left]
+    return Group(*whole, *parts)
 
 
 def _table(found: Jobs, failed: bool) -> Table:

@@ -406,6 +406,15 @@ def test_a_task_that_ends_well_leaves_no_file(out: Path) -> None:
     assert list(folder.tasks.iterdir()) == []
 
 
+def test_jobs_tells_what_has_been_put_together(out: Path, run: Run) -> None:
+    assert run("finish", "avmit").code == 0
+    for options in ([], ["--failed"], ["--watch"], ["--config", NAME]):
+        ran = run("jobs", "avmit", *options)
+        assert (ran.code, ran.err) == (0, "")
+        assert f"{NAME}: done and put together\n" in ran.out
+    assert json.loads(run("jobs", "avmit", "--json").out) == {}
+
+
 def test_watching_ends_when_all_is_done(out: Path, run: Run) -> None:
     ran = run("jobs", "avmit", "--watch")
     assert ran.code == 0
