@@ -55,7 +55,9 @@ def _engine(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Show the script, and submit nothing.", rich_help_panel=PANEL
+            "--dry-run",
+            help="Write and show the scripts, and submit nothing.",
+            rich_help_panel=PANEL,
         ),
     ] = False,
     slurm_partition: Annotated[str | None, _option("Partition of the jobs.")] = None,
@@ -232,9 +234,10 @@ def _compute_by_ray(engine: Engine, work: Work) -> None:
 
 
 def _submit(engine: Engine, work: Work) -> bool:
-    """Submit the work, and tell whether it was; a dry run shows the scripts alone."""
+    """Submit the work, and tell whether it was; a dry run writes the scripts alone."""
     submission = slurm.prepare(work, engine.slurm, there=not engine.dry_run)
     if engine.dry_run:
+        slurm.write(submission)
         for path, text in submission.scripts.items():
             show(f"# {path}", *text.splitlines())
         show(*slurm.commands(submission))

@@ -77,6 +77,13 @@ def prepare(work: Work, options: SlurmOptions, *, there: bool = True) -> Submiss
     return Submission(tuple(shards), tuple(tasks), tuple(queued), scripts)
 
 
+def write(submission: Submission) -> None:
+    """Write the scripts of a submission into their folder, where Slurm writes logs, too."""
+    for path, text in submission.scripts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode())
+
+
 def submit(work: Work, submission: Submission) -> Submission:
     """Write the scripts of a submission, and give them to Slurm.
 
@@ -86,9 +93,7 @@ def submit(work: Work, submission: Submission) -> Submission:
     Raises:
         AvmitError: Slurm refuses it.
     """
-    work.folder.mkdir(parents=True, exist_ok=True)
-    for path, text in submission.scripts.items():
-        write_whole(path, text.encode())
+    write(submission)
     array, finish = work.folder / _ARRAY, work.folder / _FINISH
     job = _sbatch(array) if array in submission.scripts else None
     last, refusal = None, ""

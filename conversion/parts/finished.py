@@ -146,6 +146,24 @@ def take_published(
     return None
 
 
+def is_published(folder: PlanFolder, plan: Plan, digest: Callable[[int], str]) -> bool:
+    """Tell whether all shards of a plan are published, whole, and made of `digest` of each number.
+
+    Raises:
+        AvmitError: the published config has no good manifest.
+    """
+    published = folder.out / plan.config
+    there = {shard.file: shard for shard in read_manifest(published).shards}
+    if [*there] != [planned.file for planned in plan.shards]:
+        return False
+    same = all(
+        there[planned.file].input_sha256 == digest(number)
+        for number, planned in enumerate(plan.shards)
+    )
+    # Last, for it reads all of them.
+    return same and all(is_intact(published / file, shard) for file, shard in there.items())
+
+
 def _alone(plan: Plan, shard: Shard) -> Manifest:
     """Return a manifest of that shard and no other, as an index is compared with."""
     return Manifest(plan.config, plan.format, plan.compression, {}, {"train": [shard]})

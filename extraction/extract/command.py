@@ -201,8 +201,19 @@ def _extract_elsewhere(
         # Libraries look at them when they are imported.
         again = [sys.executable, "-P", "-m", "avmit_cli", *sys.argv[1:]]
         raise typer.Exit(subprocess.call(again, env={**os.environ, **variables}))
-    place.mkdir(parents=True, exist_ok=True)
-    plan = prepare_extraction(videos, annotations, out, options, show)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = "another --out" if weights_folder is None else "another --weights-folder"
+        raise AvmitError(
+            f"cannot write to {place} ({error.strerror or error}): choose {remedy}"
+        ) from None
+    plan, done = prepare_extraction(videos, annotations, out, options, show)
+    if done:
+        shards = f"{len(plan.shards):,} shard{'s' if len(plan.shards) > 1 else ''}"
+        show(f"{plan.config}: all is done and put together ({shards}): nothing to start")
+        show(f'{out}: load it with load_dataset("{out}", "{plan.config}")')
+        return
     arguments = [one for one in engine.arguments if not one.startswith("--weights-folder=")]
     environment = for_tasks(place, variables)
     compute(engine, out, [plan], arguments, environment)

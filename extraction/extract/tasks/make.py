@@ -15,6 +15,7 @@ from conversion.parts.agreed import difference
 from conversion.parts.finished import (
     Finished,
     add_finished,
+    is_published,
     read_finished,
     source_digest,
     take_published,
@@ -50,6 +51,7 @@ from extraction.extract.shard import (
 from extraction.extract.subject import Subject, settled_subject
 from extraction.extract.tasks.listed import below, columns, read_rows
 from extraction.extract.tasks.planning import check_made_of, check_place, made_of, make_plan
+from extraction.extract.tasks.published import published_source
 from extraction.extract.tasks.spill import MadeElsewhere, SharedSpill
 from extraction.extract.whereabouts import Paths
 from extraction.pipeline.samples import samples
@@ -78,8 +80,9 @@ def prepare_extraction(
     out: Path,
     options: Options,
     announce: Callable[[str], None] = lambda line: None,
-) -> Plan:
-    """Return the plan of an extraction, with all weights fetched and networks exported for tasks.
+) -> tuple[Plan, bool]:
+    """Return the plan of an extraction, with all weights fetched and networks exported for tasks,
+    and whether what it would make is published already; the plan is then removed.
 
     Networks are loaded on the CPU: where tasks are started there need not be what they run on.
 
@@ -92,10 +95,12 @@ def prepare_extraction(
         else wanted
         for modality, wanted in options.encoders.items()
     }
-    options = replace(options, encoders=encoders)
-    begun = _begin(videos, annotations, out, options, announce)
-    _sides(begun, options, announce)
-    return begun.plan
+    there = replace(options, encoders=encoders)
+    begun = _begin(videos, annotations, out, there, announce)
+    done = _is_published(begun, _sides(begun, there, announce), options)
+    if done:
+        begun.folder.remove()
+    return begun.plan, done
 
 
 def extract_shards(
@@ -140,6 +145,17 @@ class _Begun:
     root: Path
     encoders: Encoders
     sides: dict[Modality, Side] | None
+
+
+def _is_published(begun: _Begun, sides: dict[Modality, Side], options: Options) -> bool:
+    subject = _subject(begun)
+    out, config = begun.folder.out, begun.plan.config
+    source = published_source(out / config, source_of(sides, options, subject), options)
+    if source is None:
+        return False
+    with workspace(out, lock=False) as space:
+        maker = _Maker(begun, subject, options, sides, source, space)
+        return is_published(begun.folder, begun.plan, maker.digest)
 
 
 def _begin(
@@ -236,6 +252,10 @@ class _Maker:
         if finished.bad and self._options.on_bad_video == "error":
             return str(bad_videos_error(by_filename(finished.bad), self._root))
         return ""
+
+    def digest(self, number: int) -> str:
+        """Return what identifies all that a shard is made of."""
+        return input_digest(self._task(number))
 
     def make(self, number: int, advance: Advance) -> Finished:
         """Make a shard, or bring what is published of it, and return what is there of it then."""

@@ -65,6 +65,29 @@ def test_more_shards_than_an_array_may_have_and_one_that_is_lost(slurm: Slurm, l
     assert files(lab.folder / "wide") == files(lab.folder / "local")
     assert lab.calls - before == 3  # videos of a shard; the others are taken as they are
 
+    done = lab.extract("wide", "10kB", "--executor", "slurm")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "mine: all is done and put together (6 shards): nothing to start",
+        'wide: load it with load_dataset("wide", "mine")',
+    ]
+    assert not slurm.jobs()
+    assert lab.avmit("jobs", "wide").out == "mine: done and put together\n"
+    assert lab.extract("wide", "20kB", "--executor", "slurm", "--dry-run").code == 0  # others
+
+
+def test_scripts_of_a_dry_run_are_submitted_by_hand(slurm: Slurm, lab: Lab) -> None:
+    assert lab.extract("here", "12kB").code == 0
+    ran = lab.extract("later", "12kB", "--executor", "slurm", "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert not slurm.jobs()
+    first, last = (line.split() for line in ran.out.splitlines()[-2:])
+    job = slurm.call(first[0], str(lab.folder / first[1])).split()[-1]
+    last = [one.replace("ARRAY", job) for one in last]
+    slurm.call(*last[:-1], str(lab.folder / last[-1]))
+    slurm.until(lambda: not slurm.jobs())
+    assert files(lab.folder / "later") == files(lab.folder / "here"), slurm.told()
+
 
 def test_tasks_that_are_disturbed(slurm: Slurm, lab: Lab) -> None:
     assert lab.extract("quiet", "12kB").code == 0
