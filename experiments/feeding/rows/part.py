@@ -78,6 +78,11 @@ def parts_of(source: Any) -> tuple[Part, ...]:
         raise AvmitError(f"these are splits, {splits}: give one of them, such as ds['train']")
     if isinstance(source, datasets.IterableDataset):
         raise AvmitError("a stream has no row numbers: give it to avmit.batches, or load it whole")
+    if hasattr(source, "load_state_dict"):
+        raise AvmitError(
+            "these are batches already: iterate over them; format= of avmit.batches and "
+            "avmit.pairs says whose arrays they are, such as format='torch'"
+        )
     raise AvmitError(
         f"a {type(source).__name__} is not rows: give what avmit.load, load_dataset, avmit.select "
         "or avmit.join return"

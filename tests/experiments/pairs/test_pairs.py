@@ -324,3 +324,18 @@ def test_errors() -> None:
     long = avmit.pairs(ds, timesteps=1, ahead=0)
     assert " timesteps, more than timesteps=1: raise that" in message(list, long)
     assert message(avmit.pairs, ds.to_iterable_dataset()).startswith("a stream has no row numbers")
+
+
+@pytest.mark.parametrize(
+    ("taker", "needs"),
+    [
+        *(("batches", "avmit"), ("pairs", "avmit"), ("rows", "avmit"), ("select", "avmit")),
+        *(("torch_loader", "torch"), ("tf_dataset", "tensorflow"), ("keras_dataset", "keras")),
+    ],
+)
+def test_pairs_are_batches_already(taker: str, needs: str) -> None:
+    pytest.importorskip(needs)
+    assert message(getattr(avmit, taker), avmit.pairs(in_memory(SOME))) == (
+        "these are batches already: iterate over them; format= of avmit.batches and avmit.pairs "
+        "says whose arrays they are, such as format='torch'"
+    )
