@@ -21,6 +21,11 @@ def read_names(place: str | os.PathLike[str]) -> list[str]:
     Raises:
         AvmitError: it cannot be read, or is no such CSV.
     """
+    if not isinstance(place, (str, os.PathLike)):
+        raise AvmitError(
+            f"silent= is a {type(place).__name__}: pass the path of the file that `avmit silent` "
+            f"wrote, a CSV with the column {KEY}"
+        )
     path = Path(place)
     try:
         data = read_regular(path, _MOST_BYTES)

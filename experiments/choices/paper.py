@@ -80,12 +80,23 @@ def read_choice(choice: Choice, place: str | os.PathLike[str] | None) -> Chosen:
         path, data = _read(Path(place), file)
     else:
         raise AvmitError(f"choice_from={place!r} is no path and no address: {_instead(file)}")
+    _check_other(choice, path, data)
     table = read_csv_table(path, data, COLUMNS)
     table.check([_not_empty(table.rows, name) for name in ("filename", "label")])
     table.check([_once(table.rows)])
     if table.rows.empty:
         raise AvmitError(f"{path} names no videos: take it from the authors' repository again")
     return Chosen(path, table.rows[["filename", "label"]])
+
+
+def _check_other(choice: Choice, path: Path, data: bytes) -> None:
+    """Refuse the authors' list of another choice, on which a network was trained or is tested."""
+    for other, file in _FILES.items():
+        if other != choice and hashlib.sha256(data).hexdigest() == file.sha256:
+            raise AvmitError(
+                f"{printable(str(path))} is the list of choice='{other}', not of '{choice}': "
+                f"{_instead(_FILES[choice])}"
+            )
 
 
 def _read(place: Path, file: _File) -> tuple[Path, bytes]:

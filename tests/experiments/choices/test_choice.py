@@ -97,6 +97,15 @@ def test_a_label_that_the_rows_say_otherwise(train: Any, folder: Path) -> None:
     )
 
 
+@pytest.mark.skipif(not (REFERENCE / "paper" / TRAIN).is_file(), reason="no reference tree")
+def test_the_list_of_the_other_choice(train: Any) -> None:
+    file = REFERENCE / "paper" / TRAIN
+    assert message(avmit.select, train, choice="paper-validation", choice_from=file) == (
+        f"{file} is the list of choice='paper-train', not of 'paper-validation': pass choice_from= "
+        f"a folder that has {VALIDATION}, or that file"
+    )
+
+
 HEADER = b"filename,actual_label,r1,r2,r3,label,video_location,tfrecord_filename\n"
 ROW = b"a/yt-x_1.mp4,a,0,1,2,a,MIT_training,a/yt-x_1.tfrecord\n"
 

@@ -227,6 +227,10 @@ def test_a_list_that_is_none(tmp_path: Path, content: bytes | None, said: str) -
 def test_a_list_without_a_question(tmp_path: Path) -> None:
     ds = in_memory([(1, 1)] * 3)
     (tmp_path / "list.csv").write_text("filename\n")
+    assert message(avmit.select, ds, has_audio=True, silent=["a.mp4"]) == (
+        "silent= is a list: pass the path of the file that `avmit silent` wrote, a CSV with the "
+        "column filename"
+    )
     assert message(avmit.select, ds, silent=tmp_path / "list.csv") == (
         "silent= says which videos have no audio: pass has_audio=True or False"
     )
