@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from avmit import AvmitError
 from experiments.feeding.batches import batches
 from experiments.recognise.agreement import Agreement, agreements, read_results
 from experiments.recognise.networks.architecture import Architecture
@@ -63,6 +64,11 @@ def evaluate(
         AvmitError: the network or the config cannot be read, or do not fit each other.
     """
     trained = recogniser(folder, framework)
+    if trained.architecture.task == "correspondence":
+        raise AvmitError(
+            f"{trained.trained.name} is of the correspondence task, whose pairs are drawn by a "
+            "run: give its command again, with --train, which tests a finished run anew"
+        )
     where = f"{config} of {package}"
     rows = load_split(package, config, "test")
     check_widths(rows, trained.architecture.widths, where, trained.trained.name)

@@ -7,7 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from avmit import AvmitError
+from conversion.wording import printable
 from experiments.choices import select, splits
+from experiments.choices.paper import Choice, read_choice
 from experiments.feeding.batches import batches
 from experiments.recognise.evaluation import batches_of, scored
 from experiments.recognise.networks.architecture import Architecture
@@ -45,8 +48,8 @@ class Chosen:
         test = load_split(package, settings.config, "test")
         if settings.videos == "paper":
             both = [
-                select(rows, choice="paper-train", choice_from=choice_from),
-                select(rows, choice="paper-validation", choice_from=choice_from),
+                _of_paper(rows, "paper-train", choice_from, where),
+                _of_paper(rows, "paper-validation", choice_from, where),
             ]
         else:
             found = splits(
@@ -71,6 +74,24 @@ class Chosen:
     def described(self) -> dict[str, Any]:
         """Return what tells these videos from others: how many, and a hash of their names."""
         return {"training": _described(self.training), "validation": _described(self.validation)}
+
+
+def _of_paper(rows: Any, choice: Choice, place: str | os.PathLike[str] | None, where: str) -> Any:
+    """Return the rows of the authors' videos, all of them.
+
+    Raises:
+        AvmitError: rows lack some, or as `avmit.select`.
+    """
+    wanted = read_choice(choice, place)
+    there = set(rows.with_format(None)["filename"])
+    lacked = [name for name in wanted.rows["filename"] if name not in there]
+    if lacked:
+        raise AvmitError(
+            f"{where} lacks {len(lacked):,} of the {len(wanted.rows):,} videos of {wanted.file} "
+            f"({printable(lacked[0])} is the first): convert the whole release, or pass "
+            "--choice balanced"
+        )
+    return select(rows, choice=choice, choice_from=place)
 
 
 class Recognition:

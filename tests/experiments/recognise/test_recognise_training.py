@@ -257,6 +257,12 @@ def test_pairs_that_correspond_are_learned(run: Run, tmp_path: Path) -> None:
     assert found["test"]["rows"] == 2 * 64
     assert found["test"]["labels"] == ["incongruent", "congruent"]
     assert found["test"]["accuracy"] > 0.7
+    ran = run("recognise", package, "--config", CONFIG, "--checkpoint", "run")
+    assert (ran.code, ran.err) == (
+        1,
+        "avmit: run is of the correspondence task, whose pairs are drawn by a run: give its "
+        "command again, with --train, which tests a finished run anew\n",
+    )
     accuracies = [float(row["val_accuracy"]) for row in metrics(tmp_path / "run")]
     assert found["kept_epoch"] == 1 + accuracies.index(max(accuracies))
 
@@ -281,6 +287,16 @@ def test_the_authors_choice_of_videos(package: Path, run: Run, tmp_path: Path) -
     # What was not asked for is the paper's.
     assert config["settings"]["learning_rate"] == 0.000072503
     assert config["settings"]["patience"] == 20
+    with (tmp_path / "AVMIT_train.csv").open("a") as training:
+        training.write(
+            "barking/yt-x_1.mp4,barking,0,0,3,barking,MIT_training,barking/yt-x_1.tfrecord\n"
+        )
+    ran = run(*asked, "--framework", "torch", "--out", "more", "--choice-from", tmp_path)
+    assert (ran.code, ran.err) == (
+        1,
+        f"avmit: {CONFIG} of {package} lacks 1 of the 129 videos of {tmp_path}/AVMIT_train.csv "
+        "(barking/yt-x_1.mp4 is the first): convert the whole release, or pass --choice balanced\n",
+    )
 
 
 def test_pytorch_alone(package: Path, tmp_path: Path) -> None:
