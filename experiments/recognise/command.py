@@ -32,8 +32,13 @@ def recognise(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run, or of the runs of --table.")
     ] = None,
-    task: Annotated[Task, typer.Option(help="Which of the paper's tasks.")] = "recognition",
-    rnn: Annotated[Rnn, typer.Option(help="Which recurrent layer.")] = "gru",
+    task: Annotated[
+        Task | None,
+        typer.Option(help="Which of the paper's tasks: recognition, or with --table both."),
+    ] = None,
+    rnn: Annotated[
+        Rnn | None, typer.Option(help="Which recurrent layer: gru, or with --table all.")
+    ] = None,
     framework: Annotated[
         Framework | None, typer.Option(help="What computes; by default Keras if it is installed.")
     ] = None,
@@ -109,15 +114,18 @@ def recognise(
         "seed": seed,
     }
     if checkpoint is not None:
+        _check_ignored({**given, "modalities": len(modalities) < 2, "task": task, "rnn": rnn})
         _evaluate(package, _named(config), checkpoint, framework, json_output, figure)
         return
     if out is None:
         raise AvmitError("--out says where a run is written: pass --out runs/first, for one")
     if train:
-        asked = settings(_named(config), task, rnn, framework, **given)
+        asked = settings(_named(config), task or "recognition", rnn or "gru", framework, **given)
         _train(package, asked, out, choice_from, json_output, figure)
         return
-    cells = run_cells(package, config, out, framework, choice_from, given, _told(json_output))
+    cells = run_cells(
+        package, config, out, framework, choice_from, given, _told(json_output), task, rnn
+    )
     if json_output:
         print(json.dumps([cell.document() for cell in cells], indent=2))
     else:
@@ -201,6 +209,16 @@ def _modalities(audio_only: bool, visual_only: bool) -> tuple[str, ...]:
     if audio_only and visual_only:
         raise AvmitError("--audio-only and --visual-only leave nothing: pass one of them")
     return ("audio",) if audio_only else ("visual",) if visual_only else ("audio", "visual")
+
+
+def _check_ignored(given: dict[str, Any]) -> None:
+    """Refuse what a trained network does not do otherwise for being asked to."""
+    unless = {"videos": "paper", "seed": 0, "modalities": False}
+    asked = [name for name, value in given.items() if value not in (None, unless.get(name))]
+    if asked:
+        called = {"videos": "choice", "modalities": "audio-only or --visual-only"}
+        option = called.get(asked[0], asked[0].replace("_", "-"))
+        raise AvmitError(f"--{option} is for training, and --checkpoint is trained: leave it out")
 
 
 def _check_figure(figure: Path, table: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError, find_package
+from experiments.recognise.networks.architecture import Rnn, Task
 from experiments.recognise.networks.frameworks import Framework
 from experiments.recognise.paper import CELLS, Cell, paper_cell
 from experiments.recognise.runs.settings import settings
@@ -43,9 +44,12 @@ def run_cells(
     choice_from: str | os.PathLike[str] | None,
     given: Mapping[str, Any],
     told: Told,
+    task: Task | None = None,
+    rnn: Rnn | None = None,
 ) -> list[Done]:
     """Train each of the paper's networks whose config is in the package; see `run`.
 
+    `config`, `task` and `rnn` leave the others out; networks of one modality are for recognition.
     Each has a folder in `out`, such as `recognition-yamnet_effnet-gru`; runs that are finished are
     not trained again.
 
@@ -53,11 +57,14 @@ def run_cells(
         AvmitError: none of the configs is there, or as `run`.
     """
     place = find_package(package)
+    only = "recognition" if len(given["modalities"]) < 2 else None
     cells = [
         cell
         for cell in CELLS
         if cell.trained_on == "AVMIT"
         and config in (None, cell.config)
+        and (task or only) in (None, cell.task)
+        and rnn in (None, cell.rnn)
         and (isinstance(place, str) or (place / cell.config).is_dir())
     ]
     if not cells:

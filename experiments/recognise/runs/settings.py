@@ -72,7 +72,9 @@ class Settings:
             if not 0 <= value < most or (name == "learning_rate" and value == 0):
                 raise AvmitError(f"{name}={value!r}: it is a number from 0 to below {most:g}")
         if self.task == "correspondence" and len(self.modalities) < 2:
-            raise AvmitError("the correspondence task needs both audio and visual: leave neither")
+            raise AvmitError(
+                "the correspondence task needs both audio and visual: leave out neither"
+            )
 
     def architecture(self, widths: Mapping[str, int], classes: int) -> Architecture:
         """Return the network for embeddings of these widths.

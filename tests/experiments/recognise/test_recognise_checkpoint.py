@@ -166,6 +166,19 @@ def test_a_figure(package: Path, published: Path, run: Run, tmp_path: Path) -> N
             ("--train", "--config", "x"),
             "--out says where a run is written: pass --out runs/first, for one",
         ),
+        (
+            ("--checkpoint", "x", "--config", "x", "--audio-only"),
+            "--audio-only or --visual-only is for training, and --checkpoint is trained: "
+            "leave it out",
+        ),
+        (
+            ("--checkpoint", "x", "--config", "x", "--rnn", "gru"),
+            "--rnn is for training, and --checkpoint is trained: leave it out",
+        ),
+        (
+            ("--checkpoint", "x", "--config", "x", "--per-class", "3"),
+            "--per-class is for training, and --checkpoint is trained: leave it out",
+        ),
     ],
 )
 def test_what_is_missing_is_said(

@@ -58,6 +58,27 @@ def test_all_networks_of_a_config(run: Run, tmp_path: Path) -> None:
     assert again[4]["here"]["accuracy"] == pytest.approx(float(shown[4][5]), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("asked", "runs"),
+    [
+        (("--task", "recognition", "--rnn", "lstm"), ["recognition-vggish_vgg16-lstm"]),
+        (("--audio-only", "--rnn", "simple"), ["recognition-vggish_vgg16-simple"]),
+    ],
+)
+def test_some_of_them(run: Run, tmp_path: Path, asked: tuple[str, ...], runs: list[str]) -> None:
+    pytest.importorskip("torch")
+    package = write_package(tmp_path / "avmit", train=2, test=1, config="vggish_vgg16")
+    few = ("--choice", "balanced", "--per-class", 1, "--validation", 1, "--epochs", 1)
+    table = ("--table", *few, "--units", 3, "--framework", "torch", "--out", "runs")
+    assert run("recognise", package, *table, *asked).code == 0
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == runs
+    ran = run("recognise", package, *table, "--audio-only", "--task", "correspondence")
+    assert (ran.code, ran.err) == (
+        1,
+        "avmit: the correspondence task needs both audio and visual: leave out neither\n",
+    )
+
+
 def test_a_package_without_the_paper_s_configs(run: Run, tmp_path: Path) -> None:
     package = write_package(tmp_path / "avmit", train=1, test=1)
     ran = run("recognise", package, "--table", "--out", "runs")
