@@ -57,8 +57,9 @@ def classes(found: Evaluation) -> Table:
 
 def confusion(found: Evaluation) -> Table:
     """Return how many of each class, a row, were taken for which, a column."""
-    short = [printable(name)[:4] for name in found.labels]
+    short = [printable(name)[:3] for name in found.labels]
     table = _table("confusion", "class", *short)
+    table.padding = 0  # 16 classes fit 80 columns
     for name, row in zip(found.labels, found.scores.confusion.tolist(), strict=True):
         table.add_row(Text(printable(name)), *(str(count) if count else "." for count in row))
     return table

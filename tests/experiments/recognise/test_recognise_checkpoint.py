@@ -186,3 +186,11 @@ def test_what_is_missing_is_said(
 ) -> None:
     ran = run("recognise", package, *arguments)
     assert (ran.code, ran.err) == (1, f"avmit: {said}\n")
+
+
+def test_what_was_taken_for_which_fits_a_terminal(package: Path, published: Path, run: Run) -> None:
+    ran = run("recognise", package, "--config", CONFIG, "--checkpoint", published)
+    lines = ran.out.splitlines()
+    shown = lines[lines.index(next(line for line in lines if line.startswith("confusion"))) :][:20]
+    assert sorted(shown[2].split()[1:]) == [name[:3] for name in avmit.TEST_CLASSES]
+    assert max(map(len, shown)) < 80
