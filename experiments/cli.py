@@ -25,4 +25,8 @@ COMMANDS: dict[str, Lazy] = {
         "experiments.recognise.command:recognise",
         "Recognise the test videos with the paper's networks, the authors' or trained anew.",
     ),
+    "show": Lazy(
+        "experiments.show.command:show_video",
+        "Show everything known of one video: ratings, labels, source, rows in each config, sound.",
+    ),
 }

@@ -1,0 +1,1 @@
+"""Everything that a package knows of one video."""
