@@ -29,4 +29,8 @@ COMMANDS: dict[str, Lazy] = {
         "experiments.show.command:show_video",
         "Show everything known of one video: ratings, labels, source, rows in each config, sound.",
     ),
+    "report": Lazy(
+        "experiments.report.command:report",
+        "Write a page of pictures of what is in a package, and the pictures as PNG files.",
+    ),
 }

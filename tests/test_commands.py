@@ -33,7 +33,7 @@ def test_the_commands_there_are() -> None:
         "push",
         *("extract", "encoders", "compare"),
         *("silent", "features", "recognise"),
-        *("stimuli", "trials", "show"),
+        *("stimuli", "trials", "show", "report"),
     }
 
 

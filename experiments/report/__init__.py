@@ -1,0 +1,1 @@
+"""A page of pictures of what is in a package."""

@@ -1,0 +1,1 @@
+"""What is counted and computed of a package for its pictures."""
