@@ -36,7 +36,7 @@ def test_a_package(run: Run, package: Path, tmp_path: Path) -> None:
     for name, data in files.items():
         assert name == "report.html" or data.startswith(b"\x89PNG")
     again = run("report", package, "--out", tmp_path / "report")
-    assert again.out == ran.out
+    assert again == ran
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     after = visible(tmp_path / "report")
     assert {name: hashlib.sha256(data).hexdigest() for name, data in after.items()} == digests
