@@ -48,6 +48,7 @@ def test_classes_that_lie_apart_are_learned(
     package: Path, run: Run, tmp_path: Path, framework: str
 ) -> None:
     pytest.importorskip(framework)
+    pytest.importorskip("matplotlib")
     out = tmp_path / "run"
     ran = run(
         *("recognise", package, *FAST, "--epochs", 12, "--framework", framework),
