@@ -26,6 +26,7 @@ threads, as extraction has them, and by processes.
 
 import argparse
 import itertools
+import math
 import os
 import sys
 import tempfile
@@ -189,10 +190,12 @@ def measure(pair: Pair, run: Run) -> None:
     """Print a pair's times; nothing of one that no backend computes."""
     if not pair.sides:
         return
-    videos = max(8, run.videos // 4) if "vgg16" in pair.name else run.videos
-    files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(videos)]
     frames = [read_frames(clip) for clip in run.clips]
     of_a_video = len(frames[0])
+    videos = run.videos // 4 if "vgg16" in pair.name else run.videos
+    # Else the last batch would be filled up in extraction, and left out of the network alone.
+    videos = whole_batches(videos, of_a_video)
+    files: list[Path | None] = [run.clips[index % len(run.clips)] for index in range(videos)]
     works: dict[str, Work] = {"usual": partial(pair.usual, run.clips[0])}
     for backend, sides in pair.sides.items():
         works[backend] = partial(extract, files, sides)
@@ -204,7 +207,7 @@ def measure(pair: Pair, run: Run) -> None:
         works["plain"] = partial(pair.plain, whole)
     found = times_in_turn(works, run.repeat)
     usual_way = found["usual"]
-    print(f"{pair.name}, {of_a_video} frames a video; ms a video")
+    print(f"{pair.name}, {videos} videos of {of_a_video} frames; ms a video")
     print(f"  usual way {ms(usual_way)}, {1000 * usual_way.used:.0f} of a core")
     for backend, sides in pair.sides.items():
         each = {name: time / videos for name, time in found.items() if name.startswith(backend)}
@@ -212,6 +215,12 @@ def measure(pair: Pair, run: Run) -> None:
     if pair.plain is not None:
         alone = found["plain"] / BATCH * of_a_video
         print(f"  frames by plain ONNX Runtime {ms(alone)}, {1000 * alone.used:.1f} of a core")
+
+
+def whole_batches(videos: int, of_a_video: int) -> int:
+    """Return the number of videos, as many or more, whose frames fill batches wholly."""
+    step = BATCH // math.gcd(BATCH, of_a_video)
+    return max(1, math.ceil(videos / step)) * step
 
 
 def tell(
