@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from avmit import AvmitError
+from conversion.whole import READ_AT_ONCE
 
 LOCATIONS = {
     "training": ("training", "train"),
@@ -115,6 +116,26 @@ def is_utf8(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def unreadable(path: Path) -> str:
+    """Say why a video's file has nothing to decode, without waiting for what a pipe may send.
+
+    Nothing is said of a regular file with a content, of which decoders have to find out more.
+    """
+    if not is_utf8(path):
+        return "has a path that is not UTF-8: rename it"  # OpenCV crashes
+    try:
+        descriptor = os.open(path, READ_AT_ONCE)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    if not stat.S_ISREG(found.st_mode):
+        return "is no regular file"
+    return "" if found.st_size else "is empty"
 
 
 def is_file(path: Path) -> bool:

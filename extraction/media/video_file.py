@@ -4,16 +4,13 @@ AVMIT's clips last three seconds. The bounds leave room for twenty times that, a
 4K; headers are looked at first, and what is decoded is counted, since headers may say anything.
 """
 
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.release.videos import is_utf8
-from conversion.whole import READ_AT_ONCE
+from conversion.release.videos import unreadable
 from extraction.extras import require
 
 MOST_SECONDS = 60
@@ -54,7 +51,8 @@ def opened(path: Path) -> Iterator[Any]:
             at something in the block.
     """
     av = require("av")
-    _check_regular(path)
+    if problem := unreadable(path):
+        raise BadVideo(problem)
     try:
         with av.open(str(path), options=_OPTIONS) as container:
             _check_header(container)
@@ -72,25 +70,6 @@ def check_seconds(seconds: float) -> None:
     """
     if seconds > MOST_SECONDS:
         raise BadVideo(f"lasts more than {MOST_SECONDS} s")
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse what is no file with a content, without waiting for what a pipe may send."""
-    if not is_utf8(path):
-        raise BadVideo("has a path that is not UTF-8: rename it")  # OpenCV crashes
-    try:
-        descriptor = os.open(path, READ_AT_ONCE)
-        try:
-            found = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadVideo(f"cannot be read ({reason})") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise BadVideo("is no regular file")
-    if not found.st_size:
-        raise BadVideo("is empty")
 
 
 def _check_header(container: Any) -> None:

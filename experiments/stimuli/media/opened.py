@@ -2,15 +2,13 @@
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from avmit import AvmitError
-from conversion.release.videos import is_utf8
-from conversion.whole import READ_AT_ONCE
+from conversion.release.videos import unreadable
 from experiments.extras import require
 
 EXTRA = "'avmit[stimuli]'"
@@ -48,7 +46,8 @@ def opened(path: Path) -> Iterator[Any]:
         BadClip: it cannot be read, is no video or sound, or lasts longer than a minute.
     """
     av = pyav()
-    _check_regular(path)
+    if problem := unreadable(path):
+        raise BadClip(problem)
     try:
         with av.open(str(path), options=_OPTIONS) as container:
             if _PLAYLISTS & {*container.format.name.split(",")}:
@@ -69,21 +68,3 @@ def failure(what: str, error: Exception) -> Exception:
     if code in (errno.ENOSPC, errno.EDQUOT):
         return OSError(code, os.strerror(code))
     return BadClip(f"{what} ({getattr(error, 'strerror', None) or error})")
-
-
-def _check_regular(path: Path) -> None:
-    if not is_utf8(path):
-        raise BadClip("has a path that is not UTF-8: rename it")
-    try:
-        descriptor = os.open(path, READ_AT_ONCE)
-        try:
-            found = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadClip(f"cannot be read ({reason})") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise BadClip("is no regular file")
-    if not found.st_size:
-        raise BadClip("is empty")
