@@ -115,14 +115,13 @@ def published_model(
     state = getattr(layers, CELLS[cell])(UNITS, dropout=0.5)(joined)
     model = keras.Model(inputs, layers.Activation("softmax")(layers.Dense(classes)(state)))
     generator = np.random.default_rng(3)
-    model.set_weights(
-        [
-            np.abs(w + generator.standard_normal(w.shape) / 2)
-            if "variance" in v.name
-            else w + generator.standard_normal(w.shape) / 2
-            for v, w in zip(model.weights, model.get_weights(), strict=True)
-        ]
-    )
+    weights = []
+    for variable in model.weights:  # not what layers begin with: Keras draws that anew each time
+        spread = 0.8 if variable.shape.rank > 1 else 0.1
+        drawn = generator.standard_normal(variable.shape) * spread
+        ones = "variance" in variable.name or "gamma" in variable.name
+        weights.append(drawn + ones)
+    model.set_weights(weights)
     return model
 
 
