@@ -115,6 +115,9 @@ class Seen(keras.utils.PyDataset):  # type: ignore[misc]
     def num_batches(self) -> int:
         return int(self.data.num_batches)
 
+    def __len__(self) -> int:  # what Keras before 3.1 asks for
+        return self.num_batches
+
     def __getitem__(self, number: int) -> Any:
         inputs, names = self.data[number]
         self.seen.append(names)
@@ -125,7 +128,8 @@ def seen_of(data: Any, **options: Any) -> list[list[str]]:
     network = network_of({"audio": 3, "visual": 2})
     seen = Seen(data)
     network.fit(seen, verbose=0, shuffle=False, **options)
-    return seen.seen[2:]  # of the first two, Keras only takes the shapes
+    # Keras first takes the shapes of one batch or two: the epoch begins where the first comes last.
+    return seen.seen[-1 - seen.seen[::-1].index(seen.seen[0]) :]
 
 
 def test_each_epoch_has_an_order_of_its_own() -> None:
@@ -139,7 +143,9 @@ def test_an_epoch_may_take_several_of_keras() -> None:
     """With fewer steps than batches an epoch of rows is gone through before the next begins."""
     data = dataset_of(targets="filename", shuffle=True, seed=2)
     seen = seen_of(data, epochs=4, steps_per_epoch=3)
-    assert seen[:12] == [*order(0), *order(1)]
+    # Keras 3.0 ends the fit where the batches that it counted at first are used up.
+    assert len(seen) >= 10
+    assert seen[:12] == [*order(0), *order(1)][: len(seen)]
 
 
 TRAIN = """
