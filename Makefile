@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOWEST := .venv-lowest/bin
 LOWEST_EXTRAS := .venv-lowest-extras/bin
+LOWEST_EXPERIMENTS := .venv-lowest-experiments/bin
 # What depends on the core's dependencies the most; `make lowest` tries the rest too.
 LOWEST_TESTS := tests/load tests/experiments/feeding tests/experiments/choices \
 	tests/experiments/features tests/conversion/convert tests/conversion/parts \
@@ -14,6 +15,10 @@ LOWEST_TESTS := tests/load tests/experiments/feeding tests/experiments/choices \
 EXTRAS_TESTS := tests/extraction tests/test_reference.py \
 	$(wildcard tests/conversion/*/test_*tensorflow*.py) \
 	$(wildcard tests/experiments/*/*/test_*tensorflow*.py tests/experiments/*/*/test_*keras*.py)
+# What needs the extras of experiments, whose PyAV is newer than the lowest of the encoders.
+EXPERIMENTS_TESTS := $(addprefix tests/experiments/,features recognise report show stimuli trials) \
+	$(wildcard tests/extraction/*/test_ray*.py tests/conversion/*/test_ray*.py) \
+	tests/extraction/compare
 NEWEST_TESTS := tests/test_wheel.py tests/test_house.py
 PIP := --disable-pip-version-check --quiet
 LOWEST_OF := --quiet --resolution lowest-direct --only-binary :all: --no-binary avmit -c constraints-dev.txt
@@ -29,9 +34,10 @@ test: lint .venv-lowest/done
 	$(LOWEST)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=,$(EXTRAS_TESTS)) $(LOWEST_TESTS)
 
 # All of the tests with the lowest version of each dependency that pyproject.toml allows.
-lowest: .venv-lowest/done .venv-lowest-extras/done
+lowest: .venv-lowest/done .venv-lowest-extras/done .venv-lowest-experiments/done
 	$(LOWEST)/python -m pytest -n auto --dist worksteal $(addprefix --ignore=,$(EXTRAS_TESTS) $(NEWEST_TESTS)) tests
 	$(LOWEST_EXTRAS)/python -m pytest -n auto --dist worksteal $(EXTRAS_TESTS)
+	$(LOWEST_EXPERIMENTS)/python -m pytest -n auto --dist worksteal $(EXPERIMENTS_TESTS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -56,7 +62,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/scale.py
 
 clean:
-	rm -rf .venv .venv-lowest .venv-lowest-extras demo build dist *.egg-info
+	rm -rf .venv .venv-lowest .venv-lowest-extras .venv-lowest-experiments demo build dist *.egg-info
 
 # The newest release of everything, core dependencies only.
 .venv/core: pyproject.toml
@@ -81,4 +87,12 @@ clean:
 	$(LOWEST_EXTRAS)/pip install $(PIP) -c constraints-dev.txt --no-deps uv torch
 	$(LOWEST_EXTRAS)/uv pip install --python $(LOWEST_EXTRAS)/python $(LOWEST_OF) \
 		-e '.[extraction,onnx,transformers,test]' 'resampy>=0.4.3' 'onnx>=1.16'
+	touch $@
+
+.venv-lowest-experiments/done: pyproject.toml constraints-dev.txt
+	$(PYTHON) -m venv --clear .venv-lowest-experiments
+	$(LOWEST_EXPERIMENTS)/pip install $(PIP) -c constraints-dev.txt --no-deps uv torch
+	$(LOWEST_EXPERIMENTS)/uv pip install --python $(LOWEST_EXPERIMENTS)/python $(LOWEST_OF) \
+		-e '.[features,stimuli,recognise,report,ray,test]' torch \
+		'playwright>=1.50' 'bids-validator-deno>=3' 'tf_keras>=2.16'
 	touch $@

@@ -32,7 +32,7 @@ def pyav() -> Any:
     av = require("av", "avmit stimuli", EXTRA)
     if not hasattr(av.AudioFrame, "metadata"):
         raise AvmitError(
-            f"avmit stimuli needs PyAV 18 or later, and this is {av.__version__}: "
+            f"avmit stimuli needs PyAV 18.1 or later, and this is {av.__version__}: "
             f"pip install --upgrade {EXTRA}"
         )
     return av

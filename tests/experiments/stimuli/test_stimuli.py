@@ -267,6 +267,6 @@ def test_an_older_pyav(tmp_path: Path, sharded_release: Path, run: Run) -> None:
         patch.setattr(av, "__version__", "16.0.0")
         ran = stimuli(run, (tmp_path, sharded_release))
     assert ran.err == (
-        "avmit: avmit stimuli needs PyAV 18 or later, and this is 16.0.0: "
+        "avmit: avmit stimuli needs PyAV 18.1 or later, and this is 16.0.0: "
         "pip install --upgrade 'avmit[stimuli]'\n"
     )
