@@ -16,7 +16,8 @@ def require(module: str, wanted_by: str, install: str | None = None) -> Any:
     Raises:
         AvmitError: it is not installed; the text has the pip command.
     """
-    greets = module in ("tensorflow", "keras") and "tensorflow" not in sys.modules
+    # UMAP imports TensorFlow where that is installed.
+    greets = module in ("tensorflow", "keras", "umap") and "tensorflow" not in sys.modules
     if greets:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:

@@ -12,12 +12,10 @@ from conversion.whole import whole_path
 from conversion.wording import printable
 from experiments.extras import require
 from experiments.report.measures.embeddings import Progress, read_embedded
-from experiments.report.measures.maps import EXTRA, Kind, position, reduced
+from experiments.report.measures.maps import COMPONENTS, EXTRA, Kind, position, reduced
 from experiments.report.measures.nearest import neighbours
 
 _NEAR = 15
-_COMPONENTS = 64
-"""Neighbours of all rows are looked for among so many principal components, not in full width."""
 
 
 def write_atlas(
@@ -50,8 +48,8 @@ def write_atlas(
     matrix = embedded.features.matrix(modality)
     places = position(matrix, kind)
     narrow = matrix
-    if matrix.shape[1] > _COMPONENTS and len(matrix) > _COMPONENTS:
-        narrow = reduced(decomposition, matrix, _COMPONENTS)
+    if matrix.shape[1] > COMPONENTS and len(matrix) > COMPONENTS:
+        narrow = reduced(decomposition, matrix, COMPONENTS)
     ids, cosines = neighbours(narrow, np.arange(len(narrow)), _NEAR)
     silent = None if embedded.silent is None else set(embedded.silent)
     names = embedded.features.ids

@@ -14,6 +14,8 @@ from experiments.report.measures.centroids import Confusion
 from experiments.report.measures.maps import EXTRA
 
 _WIDTH = 4.8
+_LEAST = 1.3
+"""Pixels a point that wide pictures have on the page at least: a phone scrolls them."""
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "avmit",
@@ -71,8 +73,10 @@ def svg(made: Any) -> str:
 
 
 def _head(match: re.Match[str]) -> str:
+    width = float(match[1].split()[2])
+    least = f' style="min-width: {_LEAST * width:.0f}px"' if width > 72 * _WIDTH + 1 else ""
     return (
-        f'<svg viewBox="{match[1]}" xmlns="http://www.w3.org/2000/svg" '
+        f'<svg{least} viewBox="{match[1]}" xmlns="http://www.w3.org/2000/svg" '
         'xmlns:xlink="http://www.w3.org/1999/xlink" role="img">'
     )
 
@@ -149,7 +153,7 @@ def confused(found: Confusion) -> Any:
     made, axes = figure(side, side + 0.7)
     totals = np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(found.counts / totals, cmap="viridis", vmin=0, vmax=1)
-    size = 8 if count <= 20 else 5
+    size = 8 if count <= 20 else 6
     axes.set_xticks(range(count), found.classes, rotation=90, fontsize=size)
     axes.set_yticks(range(count), found.classes, fontsize=size)
     axes.set_xlabel("nearest mean")

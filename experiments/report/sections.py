@@ -18,11 +18,12 @@ from experiments.report.measures.counts import (
     ratings_by_class,
     sites,
 )
-from experiments.report.measures.embeddings import Embedded, dead, norms
+from experiments.report.measures.embeddings import FAR, Embedded, dead, far_off, norms
 from experiments.report.measures.maps import EXTRA
 from experiments.report.page import Picture, Section
 
 _MOST_FLOWS = 4
+_MOST_FAR = 3
 
 
 def contents(videos: Videos, manifests: Mapping[str, Manifest]) -> Section:
@@ -120,11 +121,24 @@ def embeddings(configs: Sequence[Embedded]) -> Section:
             count = f"{len(one.silent):,} of {len(one.splits):,} clips are silent"
             lines.append(f"{one.config}: {count}, by {one.silence}.")
         for name, matrix in one.features.matrices.items():
-            of_rows, length = one.features.lengths[name], norms(matrix)
+            of_rows, far = one.features.lengths[name], far_off(matrix)
+            length = norms(matrix[~far]) if far.any() else norms(matrix)
             steps[f"{one.config} {name}"], lengths[f"{one.config} {name}"] = of_rows, length
+            if far.any():
+                names = [one.features.ids[row] for row in np.flatnonzero(far)[:_MOST_FAR]]
+                more = ", and more" if far.sum() > _MOST_FAR else ""
+                lines.append(
+                    f"{one.config} {name}: {far.sum():,} of {len(far):,} rows are not finite, or "
+                    f"{FAR:,} times as long as the median ({', '.join(names)}{more}). They are "
+                    "left out of the norms, and stand at the lower left corner of the map."
+                )
             low, high = int(of_rows.min()), int(of_rows.max())
             said = str(low) if low == high else f"{low} to {high}"
-            numbers = [str(matrix.shape[1]), str(dead(matrix)), f"{np.median(length):.4g}"]
+            numbers = [
+                str(matrix.shape[1]),
+                str(dead(matrix)),
+                f"{np.median(length):.4g}" if len(length) else "",
+            ]
             table.append([one.config, name, *numbers, said])
     pictures = [
         Picture("timesteps", figures.histograms(steps, "timesteps", True), "Timesteps"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from experiments.report.measures.embeddings import Embedded, Matrix
+from experiments.report.measures.embeddings import Embedded, Matrix, norms
 from experiments.report.measures.nearest import unit
 
 _FOLDS = 5
@@ -31,12 +31,15 @@ def nearest_centroid(embedded: Embedded, modality: str) -> Confusion | None:
     """Tell the classes of the split `test` by the means of other splits' rows of those classes.
 
     Of a package without such splits, every fifth row is told by the means of the others, five
-    times over. Rows have length 1, so that nearest is by the cosine. None where there are no two
-    classes to be told apart.
+    times over. Rows have length 1, so that nearest is by the cosine; those that are not finite are
+    left out. None where there are no two classes to be told apart.
     """
+    matrix = embedded.features.matrix(modality)
+    finite = np.isfinite(norms(matrix))
     labels: npt.NDArray[np.object_] = np.array(embedded.labels, object)
+    labels[~finite] = ""
     test = np.array([split == "test" for split in embedded.splits])
-    vectors = unit(embedded.features.matrix(modality))
+    vectors = unit(matrix)
     if test.any() and not test.all():
         known = set(labels[~test].tolist()) & set(labels[test].tolist()) - {""}
         if len(known) >= 2:

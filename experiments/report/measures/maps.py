@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from avmit import AvmitError
 from experiments.extras import require
-from experiments.report.measures.embeddings import Matrix
+from experiments.report.measures.embeddings import Matrix, far_off
 
 Kind = Literal["pca", "umap"]
 EXTRA = "'avmit[report]'"
 _LARGE = 1e15
+COMPONENTS = 64
+"""Neighbours are looked for among so many principal components, not in full width."""
 GRID = 30_000
 """Positions are whole numbers up to this, far finer than a screen: less to write than floats."""
 
@@ -19,18 +21,33 @@ GRID = 30_000
 def position(matrix: Matrix, kind: Kind = "pca") -> npt.NDArray[np.float32]:
     """Return (rows, 2) positions of rows, the same for the same rows.
 
+    Rows that are far off have no say in the map, and stand at its lower left corner.
+
     Raises:
         AvmitError: there is no such kind of map, or what makes it is not installed.
     """
     if kind not in get_args(Kind):
         raise AvmitError(f"--map {kind}: it is one of {', '.join(get_args(Kind))}")
-    if len(matrix) < 3:
-        return np.zeros((len(matrix), 2), np.float32)
-    if kind == "umap":
-        umap = require("umap", "a map by UMAP", "umap-learn")
-        return np.asarray(umap.UMAP(random_state=0).fit_transform(matrix), np.float32)
     decomposition = require("sklearn.decomposition", "a report", EXTRA)
-    return np.asarray(reduced(decomposition, matrix, 2), np.float32)
+    near = ~far_off(matrix)
+    places = np.zeros((len(matrix), 2), np.float32)
+    if near.sum() < 3:
+        return places
+    usual = matrix if near.all() else matrix[near]
+    found = _umap(decomposition, usual) if kind == "umap" else reduced(decomposition, usual, 2)
+    places[near] = found
+    places[~near] = found.min(axis=0)
+    return places
+
+
+def _umap(decomposition: object, matrix: Matrix) -> Matrix:
+    umap = require("umap", "a map by UMAP", "umap-learn")
+    narrow = reduced(decomposition, matrix, COMPONENTS) if matrix.shape[1] > COMPONENTS else matrix
+    count = len(matrix)
+    start = "spectral" if count > 3 else "random"
+    # One thread, for the same positions each time.
+    made = umap.UMAP(n_neighbors=min(15, count - 1), init=start, random_state=0, n_jobs=1)
+    return np.asarray(made.fit_transform(narrow), np.float32)
 
 
 def reduced(decomposition: object, matrix: Matrix, count: int) -> Matrix:

@@ -20,9 +20,17 @@ from experiments.report.measures.counts import (
     site_of,
     sites,
 )
-from experiments.report.measures.embeddings import Matrix, dead, norms, read_embedded
+from experiments.report.measures.embeddings import (
+    FAR,
+    Matrix,
+    dead,
+    far_off,
+    norms,
+    read_embedded,
+)
 from experiments.report.measures.maps import GRID, on_grid, position
 from experiments.report.measures.nearest import neighbours
+from experiments.report.sections import embeddings
 
 
 def videos_of(rows: list[dict[str, str]], test: set[str]) -> Videos:
@@ -136,3 +144,58 @@ def test_maps_and_norms() -> None:
     assert whole.min() == 0 and whole.max() == GRID
     assert dead(matrix) == 1
     np.testing.assert_allclose(norms(matrix), np.linalg.norm(matrix, axis=1), rtol=1e-5)
+
+
+def test_rows_that_are_far_off_have_no_say() -> None:
+    matrix = np.random.default_rng(3).standard_normal((40, 6)).astype(np.float32)
+    matrix[:4] = np.array([[3e38] * 6, [np.nan] * 6, [0] * 5 + [-np.inf], [0] * 6])
+    assert np.flatnonzero(far_off(matrix)).tolist() == [0, 1, 2]
+    found = position(matrix)
+    with_zeros = position(np.vstack([np.zeros((1, 6), np.float32), matrix[4:]]))
+    np.testing.assert_array_equal(found[3:], with_zeros)
+    np.testing.assert_array_equal(found[:3], [with_zeros.min(axis=0)] * 3)
+    assert np.ptp(on_grid(found)[3:], axis=0).max() == GRID
+    # All of them large are no matter, nor is what is up to FAR times as long as others.
+    assert not far_off(np.full((5, 3), 3e38, np.float32)).any()
+    assert not far_off(np.array([[1], [1], [FAR]], np.float32)).any()
+    assert far_off(np.array([[1], [1], [FAR + 1]], np.float32)).tolist() == [False, False, True]
+    assert not far_off(np.zeros((0, 3), np.float32)).any()
+
+
+def test_a_map_by_umap() -> None:
+    pytest.importorskip("umap", reason="umap-learn is not installed")
+    noise = np.random.default_rng(4).standard_normal((60, 80)).astype(np.float32)
+    noise[:30] += 4
+    placed = position(noise, "umap")
+    assert np.isfinite(placed).all()
+    apart = np.linalg.norm(placed[:30].mean(axis=0) - placed[30:].mean(axis=0))
+    assert apart > 2 * max(placed[:30].std(), placed[30:].std())
+    np.testing.assert_array_equal(position(noise, "umap"), placed)
+    for count in (3, 4, 7):
+        assert np.unique(position(noise[:count], "umap"), axis=0).shape == (count, 2)
+
+
+def test_far_off_rows_are_named(package: Path) -> None:
+    embedded = read_embedded(
+        package, read_package(package)["vggish_vgg16"], lambda done, total: None
+    )
+    for values in embedded.features.matrices.values():
+        values[:] = np.random.default_rng(5).standard_normal(values.shape)
+    before = nearest_centroid(embedded, "visual")
+    matrix = embedded.features.matrix("visual")
+    matrix[[3, 7]] = [[3e38], [np.nan]]
+    section = embeddings([embedded])
+    ids = embedded.features.ids
+    assert section.lines[2:] == [
+        f"vggish_vgg16 visual: 2 of {len(ids)} rows are not finite, or 1,000 times as long as the "
+        f"median ({ids[3]}, {ids[7]}). They are left out of the norms, and stand at the lower left "
+        "corner of the map."
+    ]
+    usual = np.delete(matrix, [3, 7], axis=0)
+    rows = {row[1]: row for row in section.tables[0][1:]}
+    assert rows["visual"][4] == f"{np.median(norms(usual)):.4g}"
+    # What is not finite is of no class; what is long has a direction like others.
+    found = nearest_centroid(embedded, "visual")
+    assert before is not None and found is not None
+    assert before.counts.sum() - found.counts.sum() == (embedded.splits[7] == "test")
+    assert np.isfinite(found.accuracy)

@@ -1,6 +1,7 @@
 """`avmit report` writes a page, its pictures, and what embedding-atlas reads."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -66,6 +67,19 @@ def test_nothing_of_the_users_is_written_over(run: Run, listed: Path, tmp_path: 
     ran = run("report", listed, "--out", tmp_path / "mine" / "classes.png")
     assert ran.err.endswith("classes.png is a file: choose another --out\n")
     assert (tmp_path / "mine" / "classes.png").read_text() == "mine"
+
+
+def test_umap_that_is_missing(
+    run: Run, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    ran = run("report", listed, "--map", "umap", "--out", tmp_path / "report")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "avmit: a map by UMAP needs umap, which is not installed or does not load: "
+        "pip install umap-learn\n"
+    )
+    assert not (tmp_path / "report").exists()
 
 
 def test_options_that_do_not_fit(run: Run, listed: Path, tmp_path: Path) -> None:
