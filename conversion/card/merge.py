@@ -90,16 +90,16 @@ def _largest(old: Any, new: list[str]) -> Any:
 
 
 def _merge_bodies(old: str, new: str, name: str) -> str:
-    parts = _parts(new, name)
+    parts = marked_parts(new, name)
     if not _MARK.search(old):
         return "\n\n".join(filter(None, [old.rstrip("\n"), *parts.values()])) + "\n"
-    there = _parts(old, name)
+    there = marked_parts(old, name)
     for part, text in there.items():
         old = old.replace(text, parts.get(part, text))
     return old
 
 
-def _parts(body: str, name: str) -> Mapping[str, str]:
+def marked_parts(body: str, name: str) -> Mapping[str, str]:
     """Return the marked parts, with their marks, by name.
 
     Raises:

@@ -1,5 +1,6 @@
 """What a card says of where a config comes from: others' names and texts, written for Markdown."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,8 +46,13 @@ def _list_and_sum(manifest: Manifest) -> str:
 
 
 def code(text: str) -> str:
-    """Return others' text as code in Markdown."""
-    return f"`{printable(text)}`" if "`" not in text else f"`` {printable(text)} ``"
+    """Return others' text as code in Markdown: in more backticks than follow one another in it."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return (
+        f"{fence}{printable(text)}{fence}"
+        if len(fence) == 1
+        else f"{fence} {printable(text)} {fence}"
+    )
 
 
 def cell(text: str) -> str:

@@ -1,7 +1,7 @@
 """README.md, the dataset card in a package: what it says, what it will say, and writing it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,6 +9,7 @@ from avmit import AvmitError
 from conversion.card.head import by_config, read_yaml
 from conversion.card.merge import merge_cards
 from conversion.card.render import render_card
+from conversion.card.sample import sample_row
 from conversion.package.kind import mixed_kinds, of_lists
 from conversion.package.manifest import (
     Manifest,
@@ -17,6 +18,7 @@ from conversion.package.manifest import (
     read_manifest,
     read_package,
 )
+from conversion.package.pictures import to_show
 from conversion.package.schema import read_features
 from conversion.whole import read_regular, write_whole
 
@@ -47,12 +49,16 @@ def write_card(package: Path, otherwise: str = "") -> bool:
 
 
 def card_text(
-    package: Path, staged: Mapping[str, Staged] = MappingProxyType({}), otherwise: str = ""
+    package: Path,
+    staged: Mapping[str, Staged] = MappingProxyType({}),
+    otherwise: str = "",
+    pictures: Collection[str] | None = None,
 ) -> str:
     """Return what `package`/README.md says once the configs `staged` are in the package.
 
     They stand for those of the same names that are there already, which are not looked at. Nothing
-    is written, so that what is wrong is known before a config is published.
+    is written, so that what is wrong is known before a config is published. `pictures` are those
+    that it is to show, by default the package's, where they are of what the configs then hold.
 
     Raises:
         AvmitError: there is no package there, or its card or a config's first shard cannot be read.
@@ -66,9 +72,10 @@ def card_text(
     features = {name: read_features(folder, m) for name, (m, folder) in configs.items()}
     path = package / NAME
     base = read_card(path) or otherwise
-    return merge_cards(
-        base, render_card(manifests, features), str(path), left_behind(base, manifests, str(path))
-    )
+    samples = {name: sample_row(folder, m, features[name]) for name, (m, folder) in configs.items()}
+    shown = to_show(package, manifests) if pictures is None else pictures
+    card = render_card(manifests, features, samples, shown)
+    return merge_cards(base, card, str(path), left_behind(base, manifests, str(path)))
 
 
 def put_card(package: Path, text: str) -> bool:

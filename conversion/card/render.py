@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from datasets import Features
@@ -11,11 +12,14 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 import avmit
 from conversion.card.provenance import cell, code, name_of_list, provenance
+from conversion.card.sample import samples_text
 from conversion.package.kind import of_lists
 from conversion.package.manifest import (
     Manifest,
     part_of_release,
 )
+from conversion.package.manifest_problems import FIGURES
+from conversion.package.pictures import ALT
 from conversion.package.schema import card_features
 from conversion.wording import format_bytes, printable
 
@@ -72,8 +76,17 @@ _COLUMNS_OF_LISTS = {
 }
 
 
-def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Features]) -> str:
-    """Return the whole card of configs, ratings first, as text that begins with YAML."""
+def render_card(
+    manifests: Mapping[str, Manifest],
+    features: Mapping[str, Features],
+    samples: Mapping[str, str] = MappingProxyType({}),
+    pictures: Collection[str] = (),
+) -> str:
+    """Return the whole card of configs, ratings first, as text that begins with YAML.
+
+    `samples` are rows as `sample_row` writes them, by config, and `pictures` the names of those
+    that it shows.
+    """
     listed = of_lists(manifests)
     data = DatasetCardData(
         **(_OF_LISTS if listed else _OF_AVMIT),
@@ -90,6 +103,8 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
         counts_table=_counts_table(manifests),
         embeddings_table=_embeddings_table(embeddings),
         columns_table=_columns_table(features, _COLUMNS_OF_LISTS if listed else _COLUMNS),
+        samples=samples_text({config: samples.get(config, "") for config in manifests}),
+        picture={name: _picture(name) for name in pictures},
         examples="\n".join(_example(manifest) for manifest in manifests.values()),
         provenance="\n".join(provenance(manifest) for manifest in manifests.values()),
         avmit_citation=avmit.CITATION.strip(),
@@ -102,6 +117,10 @@ def render_card(manifests: Mapping[str, Manifest], features: Mapping[str, Featur
         part_names=max(map(_label_count, features.values())),
     )
     return str(card).rstrip() + "\n"
+
+
+def _picture(name: str) -> str:
+    return f"![{ALT[name]}]({FIGURES}/{name})"
 
 
 def size_category(rows: int) -> str:

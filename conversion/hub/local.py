@@ -11,6 +11,8 @@ from conversion.package.index.index_file import read_index
 from conversion.package.kind import mixed_kinds
 from conversion.package.manifest import INDEX, MISSING, Manifest, mixed_formats, read_manifests
 from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.manifest_problems import FIGURES
+from conversion.package.pictures import damage, read_pictures
 from conversion.package.reader import read_schema
 from conversion.package.schema import schema_problem
 from conversion.wording import some
@@ -43,6 +45,7 @@ def publishable(package: Path, configs: Sequence[str] | None) -> dict[str, Manif
     found = [
         f"{name}: {text}" for name, text in problems.items() if configs is None or name in configs
     ]
+    found += _picture_problems(package)
     for manifest in chosen.values():
         found += _shard_problems(package, manifest)
         found += _index_problems(package, manifest)
@@ -84,6 +87,45 @@ def _index_problems(package: Path, manifest: Manifest) -> Iterator[str]:
         yield str(error)
 
 
+def _picture_problems(package: Path) -> list[str]:
+    try:
+        pictures = read_pictures(package)
+    except AvmitError as error:
+        return [str(error)]
+    return damage(package, pictures) if pictures else []
+
+
+def pictures_to_publish(package: Path, known: Mapping[str, Manifest]) -> dict[str, LocalFile]:
+    """Return a package's pictures, and their list, by their path in the repository.
+
+    There are none if they do not show what `known` holds, the configs that there will be.
+
+    Raises:
+        AvmitError: the list is none, or a file is a link that leads out of the package.
+    """
+    pictures = read_pictures(package)
+    if pictures is None or not pictures.are_of(known):
+        return {}
+    files = {}
+    for path in pictures.paths:
+        _check_inside(package / path, package)
+        picture = pictures.files.get(path.removeprefix(f"{FIGURES}/"))
+        size = (package / path).stat().st_size
+        files[path] = LocalFile(package / path, size, picture.sha256 if picture else None)
+    return files
+
+
+def pictures_left_out(package: Path, known: Mapping[str, Manifest]) -> str:
+    """Say that a package has pictures that do not show what `known` holds; nothing otherwise."""
+    pictures = read_pictures(package)
+    if pictures is None or pictures.are_of(known):
+        return ""
+    return (
+        f"left out, as they are drawn from other rows than there will be: {FIGURES}/ "
+        f"(`avmit report {package} --card` draws them again)"
+    )
+
+
 def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[str, LocalFile]:
     """Return the files of configs by their path in the repository.
 
@@ -105,15 +147,16 @@ def files_to_publish(package: Path, manifests: Mapping[str, Manifest]) -> dict[s
 def left_out(package: Path, files: Mapping[str, LocalFile]) -> list[str]:
     """Name the visible files of a package that are not published, those of other configs apart."""
     folders = {Path(name).parts[0] for name in files}
+    pictures = read_pictures(package)
     found = []
     for root, directories, names in os.walk(package):
         directories[:] = [name for name in directories if not name.startswith(".")]
         for name in names:
             path = Path(root, name).relative_to(package)
-            others = len(path.parts) > 1 and path.parts[0] not in folders
+            others = len(path.parts) > 1 and path.parts[0] not in {*folders, FIGURES}
             if not name.startswith(".") and not others:
                 found.append(path.as_posix())
-    return sorted(set(found) - {CARD, *files})
+    return sorted(set(found) - {CARD, *files, *(pictures.paths if pictures else ())})
 
 
 def _check_inside(path: Path, package: Path) -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +14,17 @@ from conversion.card.merge import merge_cards
 from conversion.card.readme import NAME as CARD
 from conversion.card.readme import read_card
 from conversion.card.render import render_card
-from conversion.hub.local import LocalFile, files_to_publish
+from conversion.card.sample import sample_row, samples_in
+from conversion.hub.local import LocalFile, files_to_publish, pictures_left_out, pictures_to_publish
 from conversion.hub.neighbours import refuse_mixed, refuse_other_labels
 from conversion.hub.published import Published
 from conversion.hub.remote import RemoteFile
 from conversion.package.kind import of_lists
 from conversion.package.manifest import BAD, BAD_VIDEOS, MISSING, Manifest, ratings_first
 from conversion.package.manifest import NAME as MANIFEST
+from conversion.package.manifest_problems import FIGURES
+from conversion.package.pictures import LIST as PICTURES
+from conversion.package.pictures import sources
 from conversion.package.schema import read_features
 from conversion.wording import format_bytes
 
@@ -39,6 +43,7 @@ class Plan:
     card: str | None = None
     card_before: str = ""
     bytes_to_send: int = 0
+    left_out: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -47,6 +52,8 @@ class Plan:
 
     def lines(self) -> Iterator[str]:
         """Say it all in lines: the files, the card's difference, and the sum."""
+        if self.left_out:
+            yield self.left_out
         for word, paths in (
             ("new", self.new),
             ("changed", self.changed),
@@ -77,15 +84,19 @@ def make_plan(package: Path, manifests: Mapping[str, Manifest], there: Published
             there does not go together, or the card there is damaged.
     """
     features = {name: read_features(package / name, m) for name, m in manifests.items()}
-    files = files_to_publish(package, manifests)
+    known = ratings_first({**there.manifests, **manifests})
+    pictures = pictures_to_publish(package, known)
+    files = {**files_to_publish(package, manifests), **pictures}
     _refuse_others(manifests, there)
     _refuse_mixture(package, manifests, features, there)
     states = {path: _state(file, there.files.get(path)) for path, file in files.items()}
     _refuse_in_the_way(states, manifests, there)
+    shown, outdated = _shown(pictures, manifests, known, there)
+    folders = {*manifests, FIGURES} if outdated else {*manifests}
     deleted = {
         path: there.files[path].size
         for path in there.files
-        if path not in files and path in there.named and path.split("/")[0] in manifests
+        if path not in files and path in there.named and path.split("/")[0] in folders
     }
     by_state = {
         state: {path: files[path].size for path, its in states.items() if its == state}
@@ -94,7 +105,7 @@ def make_plan(package: Path, manifests: Mapping[str, Manifest], there: Published
     stored = {file.sha256 for file in there.files.values() if file.sha256}
     sent = [files[path] for path in (*by_state["new"], *by_state["changed"])]
     size = sum(file.size for file in sent if file.sha256 not in stored)
-    card = _merged_card(package, manifests, features, there)
+    card = _merged_card(package, manifests, features, there, shown)
     length = len(card.encode())
     changes = card != there.card
     state = _state_of_card(changes, CARD in there.files)
@@ -106,7 +117,30 @@ def make_plan(package: Path, manifests: Mapping[str, Manifest], there: Published
         card=card if changes else None,
         card_before=there.card,
         bytes_to_send=size + (length if changes else 0),
+        left_out=pictures_left_out(package, known),
     )
+
+
+def _shown(
+    here: Mapping[str, LocalFile],
+    manifests: Mapping[str, Manifest],
+    known: Mapping[str, Manifest],
+    there: Published,
+) -> tuple[list[str], bool]:
+    """Name the pictures that the card is to show; tell whether others on the Hub are to go.
+
+    `here` are those of the package. Those on the Hub stay where the package has none, unless they
+    are drawn from configs that now change, or from just those that the package has.
+    """
+    if here:
+        return [path.removeprefix(f"{FIGURES}/") for path in here if path.endswith(".png")], True
+    pictures = there.pictures
+    if pictures is None:
+        return [], False
+    if pictures.are_of(known) and pictures.drawn_from != sources(manifests):
+        shown = [name for name in pictures.files if f"{FIGURES}/{name}" in there.files]
+        return shown, False
+    return [], not pictures.drawn_from.keys().isdisjoint(manifests)
 
 
 def _state(file: LocalFile, there: RemoteFile | None) -> str:
@@ -143,7 +177,14 @@ def _refuse_in_the_way(
     """
     for path in there.files:
         config, _, name = path.partition("/")
-        if config not in manifests or path in there.named:
+        if path in there.named:
+            continue
+        if config == FIGURES and states.get(path) == "changed":
+            raise AvmitError(
+                f"{path} on the Hub is in the way, and not of avmit, as no {PICTURES} there names "
+                "it: delete or rename it there first"
+            )
+        if config not in manifests:
             continue
         if _is_read(name, manifests[config]):
             if states.get(path) == "unchanged":
@@ -185,11 +226,14 @@ def _merged_card(
     manifests: Mapping[str, Manifest],
     features: Mapping[str, Features],
     there: Published,
+    pictures: Collection[str],
 ) -> str:
     """Return the card of all of avmit's configs, merged into that on the Hub, or the local one."""
-    known = {**there.manifests, **manifests}
-    known = ratings_first(known)
-    new = render_card(known, {name: {**there.features, **features}[name] for name in known})
+    known = ratings_first({**there.manifests, **manifests})
+    columns = {name: {**there.features, **features}[name] for name in known}
+    samples = samples_in(there.card, f"{CARD} on the Hub")
+    samples |= {n: sample_row(package / n, m, features[n]) for n, m in manifests.items()}
+    new = render_card(known, columns, samples, pictures)
     if CARD in there.files:
         return merge_cards(there.card, new, f"{CARD} on the Hub")
     path = package / CARD

@@ -19,7 +19,14 @@ from conversion.hub.errors import explained
 from conversion.hub.remote_package import RemotePackage, open_remote
 from conversion.package.index.kept import Range, holes_of, kept_name, length_of
 from conversion.package.kind import check_one_kind
-from conversion.package.manifest import Manifest, Shard, check_one_format, config_names
+from conversion.package.manifest import (
+    Manifest,
+    Shard,
+    check_one_format,
+    config_names,
+    read_manifests,
+)
+from conversion.package.pictures import publish_pictures
 from conversion.package.reader import read_batches
 from conversion.package.schema import read_features
 from conversion.package.staging import Staging, is_intact
@@ -81,8 +88,9 @@ def prefetch(
     run that was cut off left is gone on with, and each shard is checked against its manifest before
     anything is seen. Configs appear one by one, whole; other configs in `out` stay. The card is the
     one that is in `out`, or else the Hub's, with the configs that are in `out`. `say` hears of
-    waits for the Hub. Up to `parallel` shards come at a time; where one cannot be brought, the
-    others stop, and what came of them is gone on with the next time.
+    waits for the Hub, and where the card's pictures cannot be brought. Up to `parallel` shards
+    come at a time; where one cannot be brought, the others stop, and what came of them is
+    gone on with the next time.
 
     Raises:
         AvmitError: the Hub cannot be reached or has no such package, the package is malformed, a
@@ -123,7 +131,10 @@ def _prefetch(
                 for config in coming:
                     lists, *_ = [next(fetched) for _ in (None, *config.wanted)]
                     done.append(_finish(remote, config, lists))
-                    _write_card(remote, card, out, last=len(done) == len(coming), say=say)
+                    last = len(done) == len(coming)
+                    if last:
+                        _bring_pictures(remote, space, say)
+                    _write_card(remote, card, out, last=last, say=say)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise AvmitError(
@@ -257,6 +268,16 @@ def _check_batches(remote: RemotePackage, config: _Config) -> None:
                 f"{name} makes no sense ({problem}): nothing of it is kept; "
                 "ask its owner to push it again"
             )
+
+
+def _bring_pictures(remote: RemotePackage, space: Workspace, say: Callable[[str], None]) -> None:
+    """Bring the card's pictures if they are of what the folder holds; the card can be without."""
+    try:
+        brought = remote.pictures(read_manifests(space.out)[0])
+        if brought is not None:
+            publish_pictures(space, brought[1], brought[0])
+    except AvmitError as error:
+        say(f"the card's pictures are not brought: {error}")
 
 
 def _write_card(

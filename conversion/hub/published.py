@@ -21,15 +21,18 @@ from conversion.hub.remote import RemoteFile, Repository, open_repository
 from conversion.hub.retry import Retry
 from conversion.package.manifest import BAD, BAD_VIDEOS, INDEX, MISSING, Manifest, parse_manifest
 from conversion.package.manifest import NAME as MANIFEST
-from conversion.package.manifest_problems import check_config_name
+from conversion.package.manifest_problems import FIGURES, check_config_name
+from conversion.package.pictures import LIST as PICTURES
+from conversion.package.pictures import Pictures, parse_pictures
 
 
 @dataclass(frozen=True)
 class Published:
     """A dataset at `commit`; one that is not there has none, and a new `branch` has yet to be made.
 
-    `manifests` and `features` are those of the configs that avmit made, `named` the paths of all
-    files that manifests name, damaged manifests too, and of their indexes.
+    `manifests` and `features` are those of the configs that avmit made, `pictures` those that it
+    drew, `named` the paths of all files that manifests name, damaged manifests too, of their
+    indexes, and of the pictures and their list.
     """
 
     commit: str | None = None
@@ -39,6 +42,7 @@ class Published:
     card: str = ""
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
     features: Mapping[str, Features] = field(default_factory=dict)
+    pictures: Pictures | None = None
     named: frozenset[str] = frozenset()
 
 
@@ -67,6 +71,8 @@ def read_published(api: HfApi, repo_id: str, revision: str | None, retry: Retry)
             named |= {path, f"{config}/{INDEX}", *(f"{config}/{name}" for name in _named(text))}
             with contextlib.suppress(ValueError):
                 manifests[config] = parse_manifest(text, config)
+    pictures = _pictures(repository)
+    named |= set(pictures.paths) if pictures else set()
     features = _features(card, manifests)
     manifests = {name: manifests[name] for name in features}
     return Published(
@@ -77,6 +83,7 @@ def read_published(api: HfApi, repo_id: str, revision: str | None, retry: Retry)
         card,
         manifests,
         features,
+        pictures,
         frozenset(named),
     )
 
@@ -112,6 +119,17 @@ def _card(repository: Repository) -> str:
         return repository.read(CARD).decode("utf-8")
     except UnicodeDecodeError:
         raise AvmitError(f"{CARD} on the Hub is not UTF-8 text: mend or delete it") from None
+
+
+def _pictures(repository: Repository) -> Pictures | None:
+    """Return what the list of pictures says; None where there is none that is avmit's."""
+    path = f"{FIGURES}/{PICTURES}"
+    if path not in repository.files:
+        return None
+    try:
+        return parse_pictures(repository.read(path))
+    except (ValueError, AvmitError):
+        return None
 
 
 def _can_be_config(name: str) -> bool:

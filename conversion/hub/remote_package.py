@@ -1,9 +1,10 @@
 """A hub package as it lies on the Hub at one commit: what it says it holds, checked and read."""
 
 import csv
+import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from conversion.package.manifest import (
     parse_manifest,
     ratings_first,
 )
-from conversion.package.manifest_problems import check_config_name
+from conversion.package.manifest_problems import FIGURES, check_config_name
+from conversion.package.pictures import LIST as PICTURES
+from conversion.package.pictures import Pictures, parse_pictures
 from conversion.package.staging import is_intact
 from conversion.whole import open_at_will, open_to_append
 
@@ -140,6 +143,33 @@ class RemotePackage:
             return parse_index(self.repository.read(path), manifest)
         except (ValueError, AvmitError):
             return None
+
+    def pictures(
+        self, manifests: Mapping[str, Manifest]
+    ) -> tuple[Pictures, dict[str, bytes]] | None:
+        """Read the card's pictures with their list; None where none show what `manifests` hold.
+
+        Raises:
+            AvmitError: they are not what their list says, or that is none.
+        """
+        path = f"{FIGURES}/{PICTURES}"
+        if path not in self.repository.files:
+            return None
+        try:
+            listed = parse_pictures(self.repository.read(path))
+        except ValueError as error:
+            raise AvmitError(f"{self.name(path)} is malformed ({error})") from None
+        if not listed.are_of(manifests):
+            return None
+        found = {}
+        for name, picture in listed.files.items():
+            file = self.repository.files.get(f"{FIGURES}/{name}")
+            same = file is not None and file.size == picture.bytes
+            data = self.repository.read(f"{FIGURES}/{name}") if same else b""
+            if not same or hashlib.sha256(data).hexdigest() != picture.sha256:
+                raise AvmitError(f"{self.name(f'{FIGURES}/{name}')} is not what {PICTURES} says")
+            found[name] = data
+        return listed, found
 
     def fill(
         self,

@@ -17,6 +17,9 @@ CONFIG_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,99}", re.ASCII)
 SPLIT_NAME = re.compile(r"\w{1,100}", re.ASCII)
 """What a split of a list may be called, as `datasets` allows, but for dots."""
 
+FIGURES = "figures"
+"""The folder of the card's pictures, so that no config can be called so."""
+
 ALL = "all"
 """What `datasets` calls all splits together, so that none can be called so."""
 
@@ -85,8 +88,12 @@ def check_config_name(name: str) -> None:
     """Refuse a name that no embedding config can have.
 
     Raises:
-        AvmitError: it is a ratings config's, or not a plain name.
+        AvmitError: it is a ratings config's, or the pictures' folder, or not a plain name.
     """
+    if name == FIGURES:
+        raise ground.AvmitError(
+            f"'{name}' cannot name an embedding config: it is the folder of the card's pictures"
+        )
     if name in ground.RATINGS_CONFIGS or not CONFIG_NAME.fullmatch(name):
         raise ground.AvmitError(
             f"'{name}' cannot name an embedding config: use up to 100 letters, digits, _ and -, "

@@ -16,6 +16,7 @@ from conversion.verify.check import Check
 from conversion.verify.folders import folder_checks, package_check
 from conversion.verify.index import index_check
 from conversion.verify.listed import listed_checks
+from conversion.verify.pictures import picture_checks
 from conversion.verify.rows import ratings_checks, row_checks
 from conversion.verify.shards import Examined, ShardToCheck, examine, shard_checks
 from conversion.workers import Progress, run_tasks
@@ -55,6 +56,7 @@ def verify(
             tables[config] = _by_split(examined[config])
     features = {config: _first_features(shards) for config, shards in examined.items()}
     checks += card_checks(package, manifests, features)
+    checks += picture_checks(package, manifests)
     return [*checks, *_content_checks(package, manifests, examined, tables, unsound)]
 
 

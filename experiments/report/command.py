@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from avmit import AvmitError
+from conversion.package.manifest_problems import FIGURES
 from conversion.terminal import PackageFolder, progress_bar, show
 from conversion.wording import format_bytes
 from experiments.report.atlas import write_atlas
+from experiments.report.card import draw_for_card
 from experiments.report.making import make_report
 from experiments.report.measures.maps import Kind
 
@@ -25,6 +27,10 @@ def report(
         Path | None,
         typer.Option(metavar="FILE.parquet", help="Write what embedding-atlas reads, instead."),
     ] = None,
+    card: Annotated[
+        bool,
+        typer.Option("--card", help="Draw the card's pictures into the package, instead."),
+    ] = False,
     config: Annotated[str | None, typer.Option(help="Of --atlas: the embedding config.")] = None,
     modality: Annotated[str, typer.Option(help="Of --atlas: audio or visual.")] = "visual",
 ) -> None:
@@ -34,8 +40,21 @@ def report(
     labels, source sites, timesteps, silence, norms, maps of the embeddings with hover text, nearest
     neighbours, and how well classes are told apart.
 
+    With --card, three of the pictures go into the package itself, into figures/, and its card shows
+    them: classes, agreement, and from which labels of Moments in Time the classes come.
+
     Example: avmit report avmit --out report
     """
+    if card:
+        if atlas is not None or config is not None:
+            raise AvmitError("--card goes with no --atlas and no --config: leave them out")
+        drawn = draw_for_card(package)
+        names = ", ".join(f"{FIGURES}/{name}" for name in drawn.names)
+        done = f"{names} drawn, README.md shows them" if drawn.changed else f"{names}: up to date"
+        show(
+            f"{package}: {done}", *(f"not drawn: {n}, as {why}" for n, why in drawn.lacking.items())
+        )
+        return
     if atlas is not None:
         if config is None:
             raise AvmitError("--atlas is of one config: name it with --config")

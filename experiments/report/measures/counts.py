@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from conversion.package.manifest import Manifest
+from conversion.package.pictures import pictured
 from experiments.show.finding import stem_of
 from experiments.show.small import small_columns
 
@@ -36,17 +37,12 @@ class Videos:
 
 
 def read_videos(package: Path, manifests: Mapping[str, Manifest]) -> Videos:
-    """Return the videos of `ratings`, or else of the first config with embeddings.
+    """Return the videos of `ratings`, or else of the first config with embeddings, or else of any.
 
     Raises:
         AvmitError: a shard cannot be read.
     """
-    config = "ratings" if "ratings" in manifests else list(manifests)[-1]
-    config = (
-        next((c for c, m in manifests.items() if m.dims), config)
-        if (config != "ratings")
-        else config
-    )
+    config = next(iter(pictured(manifests)), list(manifests)[-1])
     by_split = small_columns(package / config, manifests[config])
     splits = [split for split, table in by_split.items() for _ in range(len(table))]
     table = pa.concat_tables(by_split.values())
