@@ -14,6 +14,11 @@ from support.hub.server import HubServer
 from support.places import ROOT
 from support.releases import shard_rows
 
+from conversion.package.manifest import read_package
+from experiments.report.figures import png
+from experiments.report.measures.counts import read_videos
+from experiments.report.sections import ratings
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MARKED = re.findall(r"<!-- after make demo -->\n```(\w+)\n(.*?)```", README, re.DOTALL)
 AVMIT = Path(sys.executable).with_name("avmit")
@@ -139,3 +144,18 @@ def test_links_to_files_lead_to_one() -> None:
     ]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (folder / link).exists(), link
+
+
+def test_the_picture_is_what_the_report_draws_of_the_demo(after_demo: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    committed = ROOT / "docs" / "figures" / "ratings.png"
+    assert f"]({committed.relative_to(ROOT).as_posix()})" in README
+    assert committed.stat().st_size < 80_000
+    videos = read_videos(after_demo / "demo/avmit", read_package(after_demo / "demo/avmit"))
+    (section,) = ratings(videos)
+    (drawn,) = [picture.drawn for picture in section.pictures if picture.name == "ratings"]
+    (tmp_path / "ratings.png").write_bytes(png(drawn))
+    # Another version of matplotlib may draw some pixels otherwise.
+    found, wanted = image.imread(tmp_path / "ratings.png"), image.imread(committed)
+    assert found.shape == wanted.shape
+    assert float(np.abs(found - wanted).mean()) < 0.01

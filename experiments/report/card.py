@@ -40,7 +40,7 @@ def draw_for_card(package: Path) -> Drawn:
     """
     require("matplotlib", "a report", EXTRA)
     read_package(package)
-    with workspace(package, remedy="wait until it has ended") as space:
+    with workspace(package, remedy="make it writable, or copy the package") as space:
         check_pictures_replaceable(package)
         manifests = read_package(package)
         of = sources(manifests)
