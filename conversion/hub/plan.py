@@ -138,8 +138,7 @@ def _shown(
     if pictures is None:
         return [], False
     if pictures.are_of(known) and pictures.drawn_from != sources(manifests):
-        shown = [name for name in pictures.files if f"{FIGURES}/{name}" in there.files]
-        return shown, False
+        return list(pictures.files), False
     return [], not pictures.drawn_from.keys().isdisjoint(manifests)
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -122,14 +122,25 @@ def _card(repository: Repository) -> str:
 
 
 def _pictures(repository: Repository) -> Pictures | None:
-    """Return what the list of pictures says; None where there is none that is avmit's."""
+    """Return what the list of pictures says, without those that somebody has since replaced.
+
+    None where there is no list that is avmit's.
+    """
     path = f"{FIGURES}/{PICTURES}"
     if path not in repository.files:
         return None
     try:
-        return parse_pictures(repository.read(path))
+        listed = parse_pictures(repository.read(path))
     except (ValueError, AvmitError):
         return None
+    files = {
+        name: picture
+        for name, picture in listed.files.items()
+        if (there := repository.files.get(f"{FIGURES}/{name}")) is not None
+        and there.size == picture.bytes
+        and there.sha256 in (None, picture.sha256)
+    }
+    return replace(listed, files=files)
 
 
 def _can_be_config(name: str) -> bool:

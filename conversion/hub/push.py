@@ -80,6 +80,8 @@ def _tell_without_hub(
     """Say what would be published, as far as that is known without the Hub."""
     plan = make_plan(package, manifests, Published())
     count = f"all {len(plan.new)} files would be sent"
+    if plan.left_out:
+        tell(plan.left_out)
     tell(f"{repo_id}: could not compare with the Hub ({why}): if nothing is there, {count}")
     for path, size in plan.new.items():
         tell(f"  to send   {path} ({format_bytes(size)})")

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from datasets import load_dataset
 from support.commands import Run
@@ -68,6 +69,22 @@ def test_others_files_are_in_the_way(hub: HubServer, copied: Path, run: Run, nam
     assert hub.dataset(REPO).head() == before
 
 
+def test_what_others_put_in_their_place_is_theirs(hub: HubServer, copied: Path, run: Run) -> None:
+    put_pictures(copied)
+    assert run("push", copied, REPO).code == 0
+    hub.put(REPO, {"figures/flows.png": b"theirs"})
+    put_pictures(copied, first=3)
+    ran = run("push", copied, REPO)
+    assert ran.code == 1
+    assert ran.err.startswith("avmit: figures/flows.png on the Hub is in the way, and not of avmit")
+    shutil.rmtree(copied / "figures")
+    assert run("card", copied).code == 0
+    assert run("push", copied, REPO).code == 0
+    after = on_hub(hub)
+    assert after.pop("figures/flows.png") == b"theirs"
+    assert after == visible(copied)
+
+
 def test_others_files_of_the_same_bytes_become_ours(hub: HubServer, copied: Path, run: Run) -> None:
     put_pictures(copied)
     hub.create(REPO)
@@ -91,13 +108,25 @@ def test_a_push_of_other_configs_leaves_the_pictures_and_rows(
 
 
 def test_pictures_of_other_rows_are_neither_shown_nor_sent(
-    hub: HubServer, copied: Path, sharded_release: Path, run: Run, tmp_path: Path
+    hub: HubServer,
+    copied: Path,
+    sharded_release: Path,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put_pictures(copied)
     assert run("push", copied, REPO).code == 0
     change_ratings(copied, sharded_release, tmp_path)
     assert pictures_of(visible(copied))
     assert "](figures/" not in (copied / "README.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    ran = run("push", copied, REPO, "--dry-run")
+    assert (ran.code, ran.out.partition(":")[0]) == (
+        0,
+        "left out, as they are drawn from other rows than there will be",
+    )
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     ran = run("push", copied, REPO)
     assert (ran.code, ran.err) == (0, "")
     assert (
