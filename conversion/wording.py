@@ -38,6 +38,11 @@ def some(items: Sequence[str]) -> str:
     return "; ".join([*named, f"and {more:,} more"] if more else named)
 
 
+def count_of(count: int, one: str, more: str = "") -> str:
+    """Return a number with its noun, such as `1 run` and `2,000 runs`; `more` is its plural."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def format_bytes(size: float) -> str:
     """Return a size with three significant digits in decimal units, such as `3.21 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):

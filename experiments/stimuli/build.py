@@ -14,7 +14,7 @@ from conversion.release.annotations import find_files, read_annotations
 from conversion.release.videos import Videos
 from conversion.threads import Pause, run_threads
 from conversion.whole import write_whole
-from conversion.wording import some
+from conversion.wording import count_of, some
 from experiments.stimuli import keep
 from experiments.stimuli.clips import Clip, choose_clips
 from experiments.stimuli.conditions import Condition, Stimulus, stimuli_of
@@ -265,7 +265,7 @@ def _named(lacking: Lacking) -> str:
 
 def _stop_at(missing: Sequence[Lacking], options: Options) -> None:
     if missing and options.on_missing == "error":
-        kind = "stimulus" if len(missing) == 1 else "stimuli"
         raise AvmitError(
-            f"{len(missing):,} {kind} cannot be made: {some([*map(_named, missing)])}: {_ADVICE}"
+            f"{count_of(len(missing), 'stimulus', 'stimuli')} cannot be made: "
+            f"{some([*map(_named, missing)])}: {_ADVICE}"
         )

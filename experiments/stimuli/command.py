@@ -9,7 +9,7 @@ import typer
 
 from avmit import AvmitError
 from conversion.terminal import Workers, progress_bar, show
-from conversion.wording import format_bytes
+from conversion.wording import count_of, format_bytes
 from experiments.stimuli.build import FOLDER, Names, OnMissing, Options, Written, write_stimuli
 from experiments.stimuli.conditions import named_conditions
 from experiments.stimuli.make import Making
@@ -38,7 +38,10 @@ def stimuli(
         ),
     ] = None,
     condition: Annotated[
-        list[str] | None, typer.Option(help="A condition, see above; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--condition", "--conditions", help="A condition, see above; may be repeated."
+        ),
     ] = None,
     loudness: Annotated[
         float | None,
@@ -89,8 +92,7 @@ def stimuli(
 def _summary(written: Written) -> list[str]:
     rows = written.rows
     labels = len({row.stimulus.clip.label for row in rows})
-    stimuli = "1 stimulus" if len(rows) == 1 else f"{len(rows):,} stimuli"
-    of = f"{stimuli} of {labels} label{'' if labels == 1 else 's'}"
+    of = f"{count_of(len(rows), 'stimulus', 'stimuli')} of {count_of(labels, 'label')}"
     size = format_bytes(sum(row.sidecar["FileSize"] for row in rows))
     counts = Counter(row.stimulus.condition for row in rows)
     conditions = ", ".join(f"{condition} {count:,}" for condition, count in counts.items())

@@ -8,6 +8,7 @@ import typer
 
 from avmit import AvmitError
 from conversion.terminal import show
+from conversion.wording import count_of
 from experiments.trials.counts import counted
 from experiments.trials.design import Design
 from experiments.trials.formats import Format, Layout, list_files
@@ -24,7 +25,11 @@ def trials(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="K", help="Of the draw.")] = 0,
     condition: Annotated[
         list[str] | None,
-        typer.Option(help="Only this condition of stimuli.tsv; may be repeated."),
+        typer.Option(
+            "--condition",
+            "--conditions",
+            help="Only this condition of stimuli.tsv; may be repeated.",
+        ),
     ] = None,
     no_repeat_class: Annotated[
         bool, typer.Option("--no-repeat-class", help="Show no class twice in a row.")
@@ -70,5 +75,4 @@ def trials(
         show(f"clips left out, which lack one of the conditions: {stock.left_out:,}")
     if stock.absent:
         show(f"stimuli without a file in {folder} (present is false): {stock.absent:,}")
-    lists = "1 list" if subjects * runs == 1 else f"{subjects * runs:,} lists"
-    show(f"{out}: {lists}{'' if new else ' (unchanged)'}")
+    show(f"{out}: {count_of(subjects * runs, 'list')}{'' if new else ' (unchanged)'}")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 
+from conversion.wording import count_of
 from experiments.trials.design import Design
 from experiments.trials.lists import Trial
 
@@ -32,12 +33,12 @@ def counted(trials: Sequence[Trial], design: Design) -> list[str]:
     assert design.repeat_clips or max(by_one.values()) == 1
     assert not (design.no_repeat_class and in_a_row)
     return [
-        f"{_some(design.subjects, 'subject')}, {_some(design.runs, 'run')} of "
-        f"{_some(design.per_run, 'trial')}: {_some(len(trials), 'trial')}",
+        f"{count_of(design.subjects, 'subject')}, {count_of(design.runs, 'run')} of "
+        f"{count_of(design.per_run, 'trial')}: {count_of(len(trials), 'trial')}",
         f"in each run: a class {labels}, a condition {conditions}, "
         f"a class under a condition {_span(both)}",
         f"over all: a clip {_span(clips.values())}, a stimulus {_span(stimuli.values())}, "
-        f"{_some(len(clips), 'clip')}",
+        f"{count_of(len(clips), 'clip')}",
         f"of one subject: a clip {_times(max(by_one.values()))} at most; "
         f"a class twice in a row: {_times(in_a_row)}",
     ]
@@ -56,7 +57,3 @@ def _span(counts: Iterable[int]) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
-
-
-def _some(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"

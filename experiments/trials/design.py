@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from avmit import AvmitError
+from conversion.wording import count_of
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def check_possible(design: Design, clips: dict[str, int], conditions: int) -> No
     if design.per_run % step:
         nearest = _around(design.per_run, step)
         raise AvmitError(
-            f"--per-run {design.per_run}: {_counted(classes, 'class', 'es')} and "
-            f"{_counted(conditions, 'condition', 's')} cannot come equally often: "
+            f"--per-run {design.per_run}: {count_of(classes, 'class', 'classes')} and "
+            f"{count_of(conditions, 'condition')} cannot come equally often: "
             f"take --per-run {nearest}"
         )
     label, fewest = min(clips.items(), key=lambda item: item[1])
@@ -53,7 +54,8 @@ def check_possible(design: Design, clips: dict[str, int], conditions: int) -> No
             ways.append(f"--per-run {shorter}")
         ways.append("--repeat-clips")
         raise AvmitError(
-            f"{design.runs} runs of {design.per_run} trials show each subject {wanted} clips of a "
+            f"{count_of(design.runs, 'run')} of {count_of(design.per_run, 'trial')} show"
+            f"{'s' if design.runs == 1 else ''} each subject {count_of(wanted, 'clip')} of a "
             f"class, and '{label}' has {fewest}: take {' or '.join(ways)}"
         )
 
@@ -64,7 +66,3 @@ def _around(number: int, step: int) -> str:
         return str(above)
     first, second = sorted((below, above), key=lambda near: abs(near - number))
     return f"{first} or {second}"
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count} {one}{more if count != 1 else ''}"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avmit import AvmitError
-from conversion.wording import format_bytes, parse_size, printable, some
+from conversion.wording import count_of, format_bytes, parse_size, printable, some
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,19 @@ def test_printable_text_is_one_line_that_can_be_encoded(text: str) -> None:
 def test_some_names_a_few_and_counts_the_rest() -> None:
     assert some(["a", "b"]) == "a; b"
     assert some(list("abcdef")) == "a; b; c; and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("counted", "text"),
+    [
+        ((0, "run"), "0 runs"),
+        ((1, "run"), "1 run"),
+        ((2000, "run"), "2,000 runs"),
+        ((1, "class", "classes"), "1 class"),
+        ((2, "class", "classes"), "2 classes"),
+    ],
+)
+def test_a_noun_goes_with_its_number(
+    counted: tuple[int, str] | tuple[int, str, str], text: str
+) -> None:
+    assert count_of(*counted) == text

@@ -63,7 +63,7 @@ def test_the_test_clips_under_their_own_names(study: Study, run: Run, tmp_path: 
 
 
 def test_every_column_and_file_is_described(study: Study, run: Run, tmp_path: Path) -> None:
-    stimuli(run, study, "--names", "bids", "--condition", "scrambled-audio")
+    stimuli(run, study, "--names", "bids", "--conditions", "scrambled-audio")
     folder = tmp_path / "out" / "stimuli"
     for name in ("stimuli", "rows"):
         described = json.loads((folder / f"{name}.json").read_text())

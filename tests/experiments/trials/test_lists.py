@@ -149,6 +149,20 @@ def test_orders_of_classes_are_all_as_likely() -> None:
             "take --runs 6 or --per-run 96 or --repeat-clips",
         ),
         (
+            Design(1, 8, 1),
+            [3, 4],
+            1,
+            "1 run of 8 trials shows each subject 4 clips of a class, and 'class0' has 3: "
+            "take --per-run 6 or --repeat-clips",
+        ),
+        (
+            Design(2, 1, 1),
+            [1],
+            1,
+            "2 runs of 1 trial show each subject 2 clips of a class, and 'class0' has 1: "
+            "take --runs 1 or --repeat-clips",
+        ),
+        (
             Design(3, 4, 1),
             [1, 2],
             1,

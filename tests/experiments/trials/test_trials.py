@@ -126,6 +126,7 @@ def test_the_same_lists_in_each_format(study: Path, run: Run, form: str, read: A
 
 
 def test_psychopy_reads_the_lists(study: Path, run: Run) -> None:
+    # Run with PsychoPy 2026.2.5, which no extra brings: it is a gigabyte, with Qt and more.
     data = pytest.importorskip("psychopy.data", exc_type=ImportError)
     for form, ending in (("psychopy", "csv"), ("xlsx", "xlsx")):
         trials(run, study, "--format", form, "--out", form)
@@ -147,6 +148,8 @@ def test_some_conditions_only(study: Path, run: Run) -> None:
     assert ran.code == 0
     rows = json.loads(Path("lists/sub-01_run-01.json").read_text())
     assert Counter(row["stim_type"] for row in rows) == {"audio": 8}
+    again = trials(run, study, "--conditions", "audio", "--format", "jspsych", "--out", "lists")
+    assert again.out.splitlines()[-1] == "lists: 6 lists (unchanged)"
     refused = trials(run, study, "--condition", "upside-down")
     assert refused.err == (
         f"avmit: --condition upside-down: {study}/stimuli/stimuli.tsv has audiovisual, audio\n"
