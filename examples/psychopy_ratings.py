@@ -4,12 +4,14 @@
     python psychopy_ratings.py lists/sub-01_run-01.csv sub-01_task-avmit_run-01_events.tsv
 
 Shows each clip, waits for a key from 1 to 3, and writes events as BIDS has them, with the onsets
-that were measured. Escape ends the run; what was rated until then is written.
+that were measured. Each is written when its key is pressed, so that what was rated stays, whatever
+ends the run; Escape does.
 """
 
 import argparse
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,35 +34,42 @@ def event(row: dict[str, Any], onset: float, answer: str, seconds: float) -> dic
     }
 
 
-def write_events(path: Path, events: Sequence[dict[str, object]]) -> None:
-    """Write events over nothing that is there."""
+def write_events(path: Path, events: Iterable[dict[str, object]]) -> None:
+    """Write events as they come, over nothing that is there; no file before the first."""
+    events = iter(events)
+    first = list(islice(events, 1))
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(
             file, [*COLUMNS, *ANSWERS], delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE
         )
         writer.writeheader()
-        writer.writerows(events)
+        for happened in chain(first, events):
+            writer.writerow(happened)
+            file.flush()
 
 
-def show(rows: Sequence[dict[str, Any]], folder: Path, pause: float) -> list[dict[str, object]]:
-    """Show a run, and return what happened; `movie` of each row is seen from `folder`."""
+def show(rows: Sequence[dict[str, Any]], folder: Path, pause: float) -> Iterator[dict[str, object]]:
+    """Show a run, and say what happened in each trial; `movie` of a row is seen from `folder`."""
     from psychopy import core, sound, visual
     from psychopy import event as keyboard
 
+    # Before anything is shown: where there is no sound, this is where PsychoPy says so.
+    heard = {
+        row["movie"]: sound.Sound(str(folder / str(row["movie"])))
+        for row in rows
+        if row["stim_type"] == "audio"
+    }
     window = visual.Window(fullscr=True, color="black", units="height")
     clock = core.Clock()
-    events = []
     for row in rows:
         window.flip()
         core.wait(pause)
-        path = str(folder / str(row["movie"]))
         if row["stim_type"] == "audio":
-            heard = sound.Sound(path)
             onset = clock.getTime()
-            heard.play()
-            core.wait(heard.getDuration())
+            heard[row["movie"]].play()
+            core.wait(heard[row["movie"]].getDuration())
         else:
-            movie = visual.MovieStim(window, path, size=None)
+            movie = visual.MovieStim(window, str(folder / str(row["movie"])), size=None)
             movie.play()
             onset = clock.getTime()
             while not movie.isFinished:
@@ -72,9 +81,8 @@ def show(rows: Sequence[dict[str, Any]], folder: Path, pause: float) -> list[dic
         [(key, at)] = keyboard.waitKeys(keyList=[*KEYS, "escape"], timeStamped=clock)[:1]
         if key == "escape":
             break
-        events.append(event(row, onset, key, at - onset))
+        yield event(row, onset, key, at - onset)
     window.close()
-    return events
 
 
 def main() -> None:
@@ -89,7 +97,13 @@ def main() -> None:
     from psychopy import data
 
     rows = data.importConditions(str(options.list))
-    write_events(options.events, show(rows, options.list.parent, options.pause))
+    folder = options.list.parent
+    absent = [str(row["movie"]) for row in rows if not (folder / str(row["movie"])).is_file()]
+    if absent:
+        parser.error(
+            f"{len(absent)} of {len(rows)} clips are not there, first {folder / absent[0]}"
+        )
+    write_events(options.events, show(rows, folder, options.pause))
 
 
 if __name__ == "__main__":

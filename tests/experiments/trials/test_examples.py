@@ -109,6 +109,24 @@ def test_events_of_psychopy(tmp_path: Path) -> None:
         ratings.write_events(tmp_path / "events.tsv", events)
 
 
+def test_what_was_rated_is_written_whatever_ends_the_run(tmp_path: Path) -> None:
+    ratings = example("psychopy_ratings.py")
+    path = tmp_path / "events.tsv"
+
+    def run(answers: int) -> Iterator[dict[str, object]]:
+        for number in range(answers):
+            yield ratings.event({"stim_id": f"s{number}", "condition": "audio"}, number, "3", 0.5)
+            assert table(path)[number]["stim_id"] == f"s{number}"
+        raise OSError("no sound")
+
+    with pytest.raises(OSError, match="no sound"):
+        ratings.write_events(path, run(0))
+    assert not path.exists()  # so that the same command can be given again
+    with pytest.raises(OSError, match="no sound"):
+        ratings.write_events(path, run(2))
+    assert [row["stim_id"] for row in table(path)] == ["s0", "s1"]
+
+
 @pytest.mark.parametrize("name", ["psychopy_ratings.py", "jspsych/serve.py"])
 def test_an_example_says_how_it_is_called(name: str) -> None:
     asked = [sys.executable, str(ROOT / "examples" / name), "--help"]
