@@ -17,6 +17,7 @@ from conversion.convert.tasks import convert_shards
 from conversion.executors.command import Engine, compute, refuse_both, with_engines
 from conversion.package.manifest import BAD, MISSING
 from conversion.package.writer import LEAST_SHARD_BYTES, Compression, Encoding, Format
+from conversion.parts.making import summary
 from conversion.parts.selection import parse_selection
 from conversion.terminal import (
     MaxShardSize,
@@ -79,8 +80,7 @@ def convert(
     with progress_bar("converting", MofNCompleteColumn(), Rate("records")) as progress:
         if selection is not None:
             made = convert_shards(source, out, options, selection, progress)
-            lines = [line for one in made for line in one.summary(shards or "", out)]
-            show(*(lines or [f"no shards in {shards}: there are fewer in all"]))
+            show(*summary(made, shards or "", out))
             return
         built = conversion.convert(source, out, options, progress)
     for item in built:

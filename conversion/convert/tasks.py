@@ -17,7 +17,7 @@ from conversion.package.workspace import Workspace, workspace
 from conversion.package.writer import Encoding, batch_rows
 from conversion.parts.finished import Finished, add_finished, source_digest, take_published
 from conversion.parts.listing import read_rows_of
-from conversion.parts.making import Advance, Made, Task, remove_left
+from conversion.parts.making import Advance, Made, Task, count_left, remove_left
 from conversion.parts.place import PlanFolder, tasks_folder
 from conversion.parts.plan import Plan
 from conversion.parts.selection import Selection
@@ -32,7 +32,8 @@ def convert_shards(
     selection: Selection,
     progress: Progress = lambda done, total: None,
 ) -> list[Made]:
-    """Make some shards of a release's configs, and leave these for `finish`.
+    """Make some shards of a release's configs, and leave these for `finish`; return what became
+    of each config.
 
     The shards are numbered through all configs. Any number of tasks may do so at once, and of the
     same shards; one makes a shard after the other.
@@ -49,9 +50,10 @@ def convert_shards(
     with workspace(out, lock=False) as space:
         for plan in plans:
             numbers = [number for one, number in chosen if one is plan]
-            if not numbers:
-                continue
             folder = PlanFolder(out, plan.config)
+            if not numbers:
+                made.append(Made(plan, [], 0, [], count_left(folder, plan)))
+                continue
             folder.make()
             folder.agree_on(_source(plan))
             remove_left(space, plan.config)

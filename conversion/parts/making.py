@@ -14,7 +14,7 @@ from conversion.parts.finished import Finished, is_marked, read_finished
 from conversion.parts.heartbeat import Heartbeat
 from conversion.parts.place import PlanFolder, tasks_folder
 from conversion.parts.plan import Plan
-from conversion.wording import some
+from conversion.wording import count_of, some
 
 Advance = Callable[[int], None]
 """Told of how many rows of a shard are done since the last call."""
@@ -29,7 +29,8 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """What a task has come to: its shards, by number, are all done, `made` of them by itself.
+    """What a task has come to in one plan: its shards, by number, are all done, `made` of them by
+    itself.
 
     `bad` are the rows of what was left out of them; `left` counts the plan's shards that are not
     done.
@@ -41,21 +42,36 @@ class Made:
     bad: list[tuple[str, ...]]
     left: int
 
-    def summary(self, asked: str, out: Path) -> list[str]:
-        """Say it in lines; `asked` is what --shards said."""
-        config, shards, count = self.plan.config, self.plan.shards, len(self.numbers)
-        lines = [f"{config}: {self.made:,} of the {count:,} shards of {asked} made now"]
-        if count > self.made:
-            lines[0] += f", {count - self.made:,} were there"
+
+def summary(made: Sequence[Made], asked: str, out: Path) -> list[str]:
+    """Say what became of all plans of a run; `asked` is what --shards said."""
+    lines = []
+    for one in made:
+        count = len(one.numbers)
         if not count:
-            lines[0] = f"{config}: no shards in {asked}, for there are {len(shards):,} in all"
-        if self.bad:
-            lines.append(f"  {len(self.bad):,} left out")
-        if self.left:
-            lines.append(f"  {self.left:,} of all {len(shards):,} shards are left")
-        else:
-            lines.append(f"  all {len(shards):,} shards are done: `avmit finish {out}`")
-        return lines
+            continue
+        line = f"{one.plan.config}: {count_of(one.made, 'shard')} of {asked} made now"
+        if there := count - one.made:
+            line += f", {there:,} {'was' if there == 1 else 'were'} there"
+        lines.append(line)
+        if one.bad:
+            lines.append(f"  {len(one.bad):,} left out")
+    total = sum(len(one.plan.shards) for one in made)
+    if not lines:
+        lines.append(f"no shards in {asked}, for there are {total:,} in all")
+    left = sum(one.left for one in made)
+    if left:
+        lines.append(f"{count_of(left, 'shard')} of {total:,} {'is' if left == 1 else 'are'} left")
+    elif total == 1:
+        lines.append(f"the only shard is done: `avmit finish {out}`")
+    else:
+        lines.append(f"all {total:,} shards are done: `avmit finish {out}`")
+    return lines
+
+
+def count_left(folder: PlanFolder, plan: Plan) -> int:
+    """Return how many shards of a plan have no mark."""
+    return sum(not is_marked(folder, plan, number) for number in range(len(plan.shards)))
 
 
 def remove_left(space: Workspace, config: str) -> None:
@@ -108,7 +124,7 @@ class Task:
                 self._one(number, heart)
         if self._failures:
             raise ground.AvmitError(self._failed(len(numbers)))
-        left = sum(not is_marked(self._folder, self._plan, n) for n in range(len(shards)))
+        left = count_left(self._folder, self._plan)
         return Made(self._plan, list(numbers), self._made, self._bad, left)
 
     def _next(self, todo: Sequence[int]) -> int:

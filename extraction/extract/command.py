@@ -17,9 +17,10 @@ from conversion.executors.command import PANEL, Engine, compute, refuse_both, wi
 from conversion.package.manifest import BAD_VIDEOS
 from conversion.package.workspace import WORK
 from conversion.package.writer import LEAST_SHARD_BYTES
+from conversion.parts.making import summary
 from conversion.parts.selection import parse_selection
 from conversion.terminal import MaxShardSize, OnlyShards, OutFolder, Rate, live_bar, show
-from conversion.wording import parse_size
+from conversion.wording import count_of, parse_size
 from extraction.encoders.caches import for_tasks, kept_in
 from extraction.encoders.command import (
     AllowPickle,
@@ -178,7 +179,7 @@ def extract(
         selection = parse_selection(shards)
         with _progress() as advance:
             made = extract_shards(videos, annotations, out, options, selection, advance, show)
-        show(*made.summary(shards, out))
+        show(*summary([made], shards, out))
         return
     with _progress() as advance:
         done = extraction.extract(videos, annotations, out, options, advance, show)
@@ -210,7 +211,7 @@ def _extract_elsewhere(
         ) from None
     plan, done = prepare_extraction(videos, annotations, out, options, show)
     if done:
-        shards = f"{len(plan.shards):,} shard{'s' if len(plan.shards) > 1 else ''}"
+        shards = count_of(len(plan.shards), "shard")
         show(f"{plan.config}: all is done and put together ({shards}): nothing to start")
         show(f'{out}: load it with load_dataset("{out}", "{plan.config}")')
         return

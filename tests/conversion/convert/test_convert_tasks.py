@@ -32,7 +32,10 @@ def test_tasks_make_what_one_run_makes(
     for part in ("2/3", "0,1/3"):
         ran = run("convert", release, "--shards", part, *SIZE, *options)
         assert (ran.code, ran.err) == (0, "")
-    assert re.search(r"yamnet_effnet: (\d+) of the \1 shards of 0,1/3 made now\n", ran.out)
+    assert re.search(r"^yamnet_effnet: \d+ shards of 0,1/3 made now$", ran.out, re.MULTILINE)
+    told = ran.out.splitlines()
+    assert re.fullmatch(r"all \d+ shards are done: `avmit finish avmit`", told[-1])
+    assert ran.out.count(" done") == 1
     assert run("jobs", "avmit").out.count(" done") > 5
     ran = run("finish", "avmit")
     assert (ran.code, ran.err) == (0, "")

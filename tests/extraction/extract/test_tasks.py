@@ -104,8 +104,8 @@ def test_tasks_make_what_one_run_makes(
     ran = extract("--shards", "1/3")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "mine: 1 of the 1 shards of 1/3 made now",
-        "  2 of all 3 shards are left",
+        "mine: 1 shard of 1/3 made now",
+        "2 shards of 3 are left",
     ]
     ran = run("finish", "avmit")
     assert ran.code == 1
@@ -118,8 +118,8 @@ def test_tasks_make_what_one_run_makes(
     ran = extract("--shards", "0-2/3")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.splitlines() == [
-        "mine: 2 of the 3 shards of 0-2/3 made now, 1 were there",
-        "  all 3 shards are done: `avmit finish avmit`",
+        "mine: 2 shards of 0-2/3 made now, 1 was there",
+        "all 3 shards are done: `avmit finish avmit`",
     ]
     ran = run("finish", "avmit")
     assert (ran.code, ran.err) == (0, "")
@@ -151,7 +151,7 @@ def test_what_is_published_is_taken_again(
 def test_a_part_that_has_no_shards(extract: Extract) -> None:
     ran = extract("--shards", "7/9")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.startswith("mine: no shards in 7/9, for there are 3 in all\n")
+    assert ran.out.startswith("no shards in 7/9, for there are 3 in all\n")
 
 
 @pytest.mark.parametrize(
