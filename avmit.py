@@ -101,7 +101,7 @@ _REPO_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SCHEMA_BLOCK = 2**16
 _HOW_TO_GET_ONE = (
     "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
-    "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
+    "one, or name its folder or a Hub repository such as 'user/avmit' (in Python, with data_dir=)"
 )
 
 _ELSEWHERE = {

@@ -102,9 +102,10 @@ def _mendable(error: Exception) -> str:
     """Return the line that tells of what the user can mend; raise what is no such thing."""
     # Not imported before: `datasets`, which avmit needs, takes longer than the help of a command.
     from avmit import AvmitError
+    from conversion.spelled import at_command_line
 
     if isinstance(error, AvmitError):
-        return str(error)
+        return at_command_line(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full: make room and run again; what was finished is kept"
     raise error

@@ -5,13 +5,14 @@ from urllib.parse import urlsplit
 import requests
 
 from avmit import AvmitError
+from conversion.spelled import Spelled, spelled
 from conversion.wording import printable
 from conversion.zenodo.retry import BRIEF, Interrupted, insist, open_session, request, status_of
 
 _CHUNK = 2**16
 
 
-def fetch(address: str, most: int, instead: str) -> bytes:
+def fetch(address: str, most: int, instead: Spelled) -> bytes:
     """Return what an address answers with, at most so many bytes; a busy server is asked again.
 
     `instead` says in an error what else can be done.
@@ -21,7 +22,7 @@ def fetch(address: str, most: int, instead: str) -> bytes:
     """
     said = printable(address)
     if not _has_host(address):
-        raise AvmitError(f"{said} is no address: {instead}")
+        raise AvmitError(spelled(f"{said} is no address: ", instead))
 
     def attempt() -> bytes:
         with request(session, address, BRIEF, {}) as response:
@@ -41,7 +42,7 @@ def fetch(address: str, most: int, instead: str) -> bytes:
         with open_session() as session:
             return insist(said, attempt, BRIEF)
     except AvmitError as error:
-        raise AvmitError(f"{error}; {instead}") from error
+        raise AvmitError(spelled(f"{error}; ", instead)) from error
 
 
 def _has_host(address: str) -> bool:

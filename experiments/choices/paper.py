@@ -12,6 +12,7 @@ import pandas as pd
 
 from avmit import AvmitError
 from conversion.release.csv_table import Rule, read_csv_table
+from conversion.spelled import Spelled, argument, spelled
 from conversion.whole import read_regular, write_whole
 from conversion.wording import printable
 from experiments.choices.fetch import fetch
@@ -79,7 +80,9 @@ def read_choice(choice: Choice, place: str | os.PathLike[str] | None) -> Chosen:
     elif isinstance(place, (str, os.PathLike)):
         path, data = _read(Path(place), file)
     else:
-        raise AvmitError(f"choice_from={place!r} is no path and no address: {_instead(file)}")
+        raise AvmitError(
+            spelled(argument("choice_from", place), " is no path and no address: ", _instead(file))
+        )
     _check_other(choice, path, data)
     table = read_csv_table(path, data, COLUMNS)
     table.check([_not_empty(table.rows, name) for name in ("filename", "label")])
@@ -94,8 +97,10 @@ def _check_other(choice: Choice, path: Path, data: bytes) -> None:
     for other, file in _FILES.items():
         if other != choice and hashlib.sha256(data).hexdigest() == file.sha256:
             raise AvmitError(
-                f"{printable(str(path))} is the list of choice='{other}', not of '{choice}': "
-                f"{_instead(_FILES[choice])}"
+                spelled(
+                    f"{printable(str(path))} is the authors' list {other}, not {choice}: ",
+                    _instead(_FILES[choice]),
+                )
             )
 
 
@@ -104,7 +109,9 @@ def _read(place: Path, file: _File) -> tuple[Path, bytes]:
     try:
         return path, read_regular(path, _MOST_BYTES)
     except FileNotFoundError:
-        raise AvmitError(f"{printable(str(path))} is not there: {_instead(file)}") from None
+        raise AvmitError(
+            spelled(f"{printable(str(path))} is not there: ", _instead(file))
+        ) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise AvmitError(f"{printable(str(path))} cannot be read ({printable(reason)})") from None
@@ -124,7 +131,9 @@ def _kept(file: _File) -> tuple[Path, bytes]:
     address = f"{PAPER}/{file.name}"
     data = fetch(address, _MOST_BYTES, _instead(file))
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise AvmitError(f"{address} is not the authors' file any longer: {_instead(file)}")
+        raise AvmitError(
+            spelled(f"{address} is not the authors' file any longer: ", _instead(file))
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, data)
@@ -133,8 +142,10 @@ def _kept(file: _File) -> tuple[Path, bytes]:
     return path, data
 
 
-def _instead(file: _File) -> str:
-    return f"pass choice_from= a folder that has {file.name}, or that file"
+def _instead(file: _File) -> Spelled:
+    return spelled(
+        "pass ", argument("choice_from"), f" a folder that has {file.name}, or that file"
+    )
 
 
 def _not_empty(rows: pd.DataFrame, column: str) -> Rule:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from avmit import TEST_CLASSES, AvmitError
+from conversion.spelled import Spelled, argument, spelled
 from conversion.wording import printable
 from experiments.choices.clips import Clips, by_name, clips_of
 from experiments.choices.kept_out import test_names
@@ -101,16 +102,31 @@ def _not_possible(
     """Say what is short, and how many there could be."""
     of_class = clips.label == label
     sources = len(np.unique(clips.source[of_class]))
-    there = f"{int(of_class.sum()):,} to choose from, of {sources:,} source videos"
+    there = spelled(f"{int(of_class.sum()):,} to choose from, of {sources:,} source videos")
     if others:
-        there += f", and {others:,} whose source has test videos (keep_test_sources=True)"
+        there = spelled(
+            there,
+            f", and {others:,} whose source has test videos",
+            Spelled(" (keep_test_sources=True)", ""),
+        )
     possible = most_of_each(clips, wanted[1], wanted[0] - 1)
     instead = (
-        f"per_class={possible} is possible with validation={wanted[1]}"
+        spelled(
+            argument("per_class", possible),
+            " is possible with ",
+            argument("validation", wanted[1]),
+        )
         if possible
-        else "choose fewer for validation, or other classes with labels="
+        else spelled("choose fewer for validation", Spelled(", or other classes with labels=", ""))
     )
     return AvmitError(
-        f"per_class={wanted[0]} and validation={wanted[1]} are more than there are: class "
-        f"'{printable(name)}' has {there}; {instead}"
+        spelled(
+            argument("per_class", wanted[0]),
+            " and ",
+            argument("validation", wanted[1]),
+            f" are more than there are: class '{printable(name)}' has ",
+            there,
+            "; ",
+            instead,
+        )
     )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 import avmit
 from avmit import AvmitError
+from conversion.spelled import argument, spelled
 from conversion.wording import printable
 from experiments.features import files, toolbox
 from experiments.features.description import describe, folder_of
@@ -177,7 +178,14 @@ def features(
     if timesteps is not None:
         timesteps = whole_number("timesteps", timesteps, 1)
         if pool == "mean":
-            raise AvmitError(f"timesteps={timesteps} is of pool flatten or none: leave one out")
+            raise AvmitError(
+                spelled(
+                    argument("timesteps", timesteps),
+                    " is of ",
+                    argument("pool", "flatten"),
+                    " or none: leave it out, or name one of these",
+                )
+            )
     package = None
     if isinstance(source, str):
         package = avmit.find_package(data_dir)
@@ -201,13 +209,22 @@ def features(
         if empty.any() and missing == "error":
             first = names[numbers[np.argmax(empty)]]
             raise AvmitError(
-                f"{int(empty.sum()):,} videos have no timesteps, the first {printable(first)}: "
-                "leave them out with missing=skip, or take pool none"
+                spelled(
+                    f"{int(empty.sum()):,} videos have no timesteps, the first {printable(first)}: "
+                    "leave them out with ",
+                    argument("missing", "skip"),
+                    ", or take ",
+                    argument("pool", "none"),
+                )
             )
         left_out += [names[number] for number in numbers[empty]]
         numbers = numbers[~empty]
         if not len(numbers):
-            raise AvmitError(f"none of {len(names):,} videos has timesteps: take pool none")
+            raise AvmitError(
+                spelled(
+                    f"none of {len(names):,} videos has timesteps: take ", argument("pool", "none")
+                )
+            )
     found = pooled(view, numbers, pool, timesteps, progress)
     parts = parts_of(source)
     columns = {}

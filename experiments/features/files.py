@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from avmit import AvmitError
+from conversion.spelled import argument, spelled
 from conversion.whole import whole_path, write_whole
 from conversion.wording import first_line, printable
 from experiments.extras import require
@@ -61,7 +62,13 @@ def check_path(path: Path, pool: str, overwrite: bool) -> None:
     if suffix not in _WRITERS:
         raise AvmitError(f"{shown} does not say in which format: end it in {', '.join(_WRITERS)}")
     if suffix == ".csv" and pool == "none":
-        raise AvmitError(f"{shown}: pool none has three dimensions and a CSV two: name an .h5 file")
+        raise AvmitError(
+            spelled(
+                f"{shown}: ",
+                argument("pool", "none"),
+                " has three dimensions and a CSV two: name an .h5 file",
+            )
+        )
     if suffix in _NEEDS:
         require(_NEEDS[suffix], f"writing {suffix} files", _EXTRA)
     if not path.parent.is_dir():
@@ -69,7 +76,10 @@ def check_path(path: Path, pool: str, overwrite: bool) -> None:
     for one in (path, *([_beside(path)] if suffix == ".csv" else [])):
         if one.is_dir() or (one.exists() and not overwrite):
             raise AvmitError(
-                f"{printable(str(one))} is there already: name another, or pass overwrite"
+                spelled(
+                    f"{printable(str(one))} is there already: name another, or pass ",
+                    argument("overwrite", True),
+                )
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import avmit
 from avmit import AvmitError
+from conversion.spelled import argument, spelled
 from conversion.wording import first_line, printable
 from experiments.feeding.rows.columns import Numbers
 from experiments.feeding.tables.seen import small_columns
@@ -83,8 +84,12 @@ def chosen_rows(
     left_out = [name for name in wanted if name not in places]
     if left_out and missing == "error":
         raise AvmitError(
-            f"{len(left_out):,} of {len(wanted):,} videos of {said} are not in these rows, the "
-            f"first {printable(left_out[0])}: leave them out with missing=skip, or mend the list"
+            spelled(
+                f"{len(left_out):,} of {len(wanted):,} videos of {said} are not in these rows, the "
+                f"first {printable(left_out[0])}: leave them out with ",
+                argument("missing", "skip"),
+                ", or mend the list",
+            )
         )
     rows = np.array([places[name] for name in wanted if name in places], np.int64)
     if not len(rows):

@@ -43,7 +43,7 @@ def test_data_dir_goes_before_avmit_home(
 
 HOW_TO_GET_ONE = (
     "make one with `avmit convert SOURCE --out avmit` (or try `avmit demo`), point AVMIT_HOME at "
-    "one, or pass data_dir= a folder or a Hub repository such as 'user/avmit'"
+    "one, or name its folder or a Hub repository such as 'user/avmit' (in Python, with data_dir=)"
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from avmit import AvmitError
+from conversion.spelled import argument, spelled
 from experiments.feeding.batches.order import LARGEST
 
 Layout = Literal["padded", "jagged"]
@@ -63,9 +64,9 @@ def whole_number(name: str, value: Any, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise AvmitError(f"{name}={value!r} is not a whole number") from None
+        raise AvmitError(spelled(argument(name, value), " is not a whole number")) from None
     if isinstance(value, bool) or number < least:
-        raise AvmitError(f"{name}={value!r}: it is a whole number from {least} on")
+        raise AvmitError(spelled(argument(name, value), f": it is a whole number from {least} on"))
     if number > LARGEST:
-        raise AvmitError(f"{name}={value!r}: it is at most {LARGEST}, 2**64 - 1")
+        raise AvmitError(spelled(argument(name, value), f": it is at most {LARGEST}, 2**64 - 1"))
     return number

@@ -24,6 +24,15 @@ CONFIG, STATE, WEIGHTS = "config.json", "state.npz", "weights.npz"
 METRICS, CURVES, RESULTS = "metrics.csv", "curves.png", "results.json"
 _LOCK = ".lock"
 _MOST = 2**20
+_OPTIONS = {
+    **{name: f"--{name}" for name in ("task", "config", "rnn", "units", "bottleneck", "dropout")},
+    **{name: f"--{name}" for name in ("epochs", "patience", "validation", "seed", "framework")},
+    "learning_rate": "--learning-rate",
+    "batch_size": "--batch-size",
+    "videos": "--choice",
+    "per_class": "--per-class",
+}
+"""What the settings are called that a run is asked for by options of their own."""
 
 
 @dataclass
@@ -155,7 +164,7 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None
         if isinstance(old, dict) and isinstance(new, dict):
             name = next(key for key in {**old, **new} if old.get(key) != new.get(key))
             was, asked = old.get(name), new.get(name)
-            said = f"{name} {was!r}, not {asked!r}"
+            said = f"{_OPTIONS.get(name, name)} {was}, not {asked}"
         else:
             said = f"other {part}"
         raise AvmitError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from avmit import AvmitError
+from conversion.spelled import argument, spelled
 from experiments.feeding.batches.options import whole_number
 from experiments.recognise.networks.architecture import DENSE, Architecture, Rnn, Task
 from experiments.recognise.networks.frameworks import Framework, chosen
@@ -70,7 +71,14 @@ class Settings:
         for name, most in (("learning_rate", math.inf), ("dropout", 1.0), ("weight_decay", 1.0)):
             value = getattr(self, name)
             if not 0 <= value < most or (name == "learning_rate" and value == 0):
-                raise AvmitError(f"{name}={value!r}: it is a number from 0 to below {most:g}")
+                raise AvmitError(
+                    spelled(
+                        argument(name, value),
+                        ": it is a number above 0"
+                        if most == math.inf
+                        else f": it is a number from 0 to below {most:g}",
+                    )
+                )
         if self.task == "correspondence" and len(self.modalities) < 2:
             raise AvmitError(
                 "the correspondence task needs both audio and visual: leave out neither"

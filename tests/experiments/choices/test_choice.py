@@ -101,7 +101,7 @@ def test_a_label_that_the_rows_say_otherwise(train: Any, folder: Path) -> None:
 def test_the_list_of_the_other_choice(train: Any) -> None:
     file = REFERENCE / "paper" / TRAIN
     assert message(avmit.select, train, choice="paper-validation", choice_from=file) == (
-        f"{file} is the list of choice='paper-train', not of 'paper-validation': pass choice_from= "
+        f"{file} is the authors' list paper-train, not paper-validation: pass choice_from= "
         f"a folder that has {VALIDATION}, or that file"
     )
 

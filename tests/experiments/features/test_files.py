@@ -88,7 +88,7 @@ def test_what_is_written_is_read(tmp_path: Path, ending: str, lengths: Any, pool
     features = avmit.features(in_memory(lengths), pool=pool)
     path = tmp_path / f"x{ending}"
     if pool == "none" and ending == ".csv":
-        with pytest.raises(AvmitError, match="pool none has three dimensions and a CSV two"):
+        with pytest.raises(AvmitError, match="pool='none' has three dimensions and a CSV two"):
             features.save(path)
         return
     features.save(path, overwrite=True)
@@ -129,7 +129,7 @@ def test_a_file_is_there_as_a_whole_or_not_at_all(
     before = path.read_bytes()
     with pytest.raises(AvmitError) as error:
         features.save(path)
-    assert str(error.value) == f"{path} is there already: name another, or pass overwrite"
+    assert str(error.value) == f"{path} is there already: name another, or pass overwrite=True"
     there = sorted(tmp_path.iterdir())
 
     def full(descriptor: int) -> None:
@@ -194,7 +194,7 @@ def test_the_command(release: Path, package: Path, run: Run, tmp_path: Path) -> 
     }
     again = run("features", package, "--config", "yamnet_effnet", "--out", "x.h5")
     assert (again.code, again.err) == (
-        *(1, "avmit: x.h5 is there already: name another, or pass overwrite\n"),
+        *(1, "avmit: x.h5 is there already: name another, or pass --overwrite\n"),
     )
 
 
@@ -206,7 +206,7 @@ def test_the_command_says_what_is_left_out(package: Path, run: Run, tmp_path: Pa
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
         "avmit: 2 of 5 videos of order.txt are not in these rows, the first a.mp4: leave them out "
-        "with missing=skip, or mend the list\n"
+        "with --missing skip, or mend the list\n"
     )
     ran = run(*command, "--missing", "skip", "--out", "x.npz", "--pool", "none", "--timesteps", "2")
     assert (ran.code, ran.err) == (0, "")
@@ -216,6 +216,30 @@ def test_the_command_says_what_is_left_out(package: Path, run: Run, tmp_path: Pa
         "visual: 2 timesteps of each row; 3 rows have more, left out",
         "videos left out: a.mp4; b.mp4",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("--timesteps", 3, "--out", "x.npz"),
+            "--timesteps 3 is of --pool flatten or none: leave it out, or name one of these",
+        ),
+        (
+            ("--pool", "none", "--out", "x.csv"),
+            "x.csv: --pool none has three dimensions and a CSV two: name an .h5 file",
+        ),
+        (
+            ("--timesteps", 2**64, "--pool", "none", "--out", "x.npz"),
+            "--timesteps 18446744073709551616: it is at most 18446744073709551615, 2**64 - 1",
+        ),
+    ],
+)
+def test_the_command_names_options(
+    package: Path, run: Run, options: tuple[object, ...], said: str
+) -> None:
+    ran = run("features", package, "--config", "vggish_vgg16", *options)
+    assert (ran.code, ran.out, ran.err) == (1, "", f"avmit: {said}\n")
 
 
 def test_rows_of_a_loaded_config_know_where_they_are_from(package: Path) -> None:

@@ -64,7 +64,7 @@ def test_videos_that_are_not_there(tmp_path: Path) -> None:
         avmit.features(in_memory(LENGTHS), order=tmp_path / "mine.txt")
     assert str(error.value) == (
         "2 of 3 videos of mine.txt are not in these rows, the first x/1.mp4: leave them out with "
-        "missing=skip, or mend the list"
+        "missing='skip', or mend the list"
     )
     found = avmit.features(in_memory(LENGTHS), order=tmp_path / "mine.txt", missing="skip")
     assert (found.ids, found.left_out) == (["video-2.mp4"], ["x/1.mp4", "x/2.mp4"])

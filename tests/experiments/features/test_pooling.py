@@ -54,7 +54,7 @@ def test_none_keeps_every_timestep_and_zeros_after_them(lengths: Any) -> None:
 def test_the_mean_is_that_of_numpy_to_the_bit(lengths: Any) -> None:
     rows = [row for row in made_rows(lengths) if len(row["audio"]) and len(row["visual"])]
     if not rows:
-        with pytest.raises(AvmitError, match="has timesteps: take pool none"):
+        with pytest.raises(AvmitError, match="has timesteps: take pool='none'"):
             avmit.features(in_memory(lengths), missing="skip")
         return
     found = avmit.features(in_memory(lengths), missing="skip")
@@ -89,8 +89,8 @@ def test_a_row_without_timesteps_has_no_mean() -> None:
     with pytest.raises(AvmitError) as error:
         avmit.features(dataset)
     assert str(error.value) == (
-        "2 videos have no timesteps, the first video-1.mp4: leave them out with missing=skip, or "
-        "take pool none"
+        "2 videos have no timesteps, the first video-1.mp4: leave them out with missing='skip', "
+        "or take pool='none'"
     )
     assert avmit.features(dataset, visual=False, missing="skip").ids == [
         "video-0.mp4",
@@ -137,7 +137,10 @@ def test_what_cannot_be_asked_for() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"pool": "max"}, "pool='max': it is one of mean, flatten, none"),
         ({"missing": "warn"}, "missing='warn': it is one of error, skip"),
-        ({"timesteps": 7}, "timesteps=7 is of pool flatten or none: leave one out"),
+        (
+            {"timesteps": 7},
+            "timesteps=7 is of pool='flatten' or none: leave it out, or name one of these",
+        ),
         ({"pool": "none", "timesteps": 0}, "timesteps=0: it is a whole number from 1 on"),
         ({"split": "test"}, "split= and data_dir= are of a config that is named: leave them out"),
         (

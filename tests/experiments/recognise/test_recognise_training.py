@@ -176,8 +176,8 @@ def test_a_finished_run_is_not_trained_again(package: Path, run: Run, tmp_path: 
     ran = run(*asked, "--units", 13)
     assert (ran.code, ran.err) == (
         1,
-        "avmit: run/config.json is of a run with units 12, not 13: pass the same options to go "
-        "on, or choose another --out\n",
+        "avmit: run/config.json is of a run with --units 12, not 13: pass the same options to "
+        "go on, or choose another --out\n",
     )
 
 
@@ -229,11 +229,12 @@ def test_a_damaged_run(package: Path, run: Run, tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--learning-rate", -1), "learning_rate=-1.0: it is a number from 0 to below inf"),
-        (("--learning-rate", "nan"), "learning_rate=nan: it is a number from 0 to below inf"),
+        (("--learning-rate", -1), "--learning-rate -1.0: it is a number above 0"),
+        (("--learning-rate", "nan"), "--learning-rate nan: it is a number above 0"),
         (("--audio-only", "--visual-only"), "--audio-only and --visual-only leave nothing: pass"),
         (("--audio-only", "--task", "correspondence"), "the correspondence task needs both audio"),
-        (("--per-class", 99), "per_class=99 and validation=2 are more than there are"),
+        (("--per-class", 99), "--per-class 99 and --validation 2 are more than there are"),
+        (("--seed", 2**64), "--seed 18446744073709551616: it is at most 18446744073709551615"),
     ],
 )
 def test_what_cannot_be_trained(
@@ -297,6 +298,16 @@ def test_the_authors_choice_of_videos(package: Path, run: Run, tmp_path: Path) -
         1,
         f"avmit: {CONFIG} of {package} lacks 1 of the 129 videos of {tmp_path}/AVMIT_train.csv "
         "(barking/yt-x_1.mp4 is the first): convert the whole release, or pass --choice balanced\n",
+    )
+
+
+def test_the_authors_lists_are_not_there(package: Path, run: Run, tmp_path: Path) -> None:
+    asked = ("recognise", package, "--config", CONFIG, "--train", "--framework", "torch")
+    ran = run(*asked, "--out", "run", "--choice-from", tmp_path)
+    assert (ran.code, ran.out, ran.err) == (
+        *(1, ""),
+        f"avmit: {tmp_path}/AVMIT_train.csv is not there: pass --choice-from a folder that has "
+        "AVMIT_train.csv, or that file\n",
     )
 
 
