@@ -1,5 +1,7 @@
 """Dealing source videos out to two sides, so that each class has enough clips on both."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -40,13 +42,16 @@ def deal(clips: Clips, first: int, second: int) -> tuple[Numbers, Numbers]:
     return chosen[0], chosen[1]
 
 
-def most_of_each(clips: Clips, second: int, most: int) -> int:
-    """Return how many clips a class, at most so many, there can be beside `second`; 0 for none."""
+def most_of_each(clips: Clips, second: Callable[[int], int], most: int) -> int:
+    """Return how many clips a class, at most so many, there can be; 0 for none.
+
+    `second` says how many others there are to be beside so many, no fewer beside more.
+    """
     low, high = 0, min(most, int(clips.counts().min()))
     while low < high:
         middle = (low + high + 1) // 2
         try:
-            deal(clips, middle, second)
+            deal(clips, middle, second(middle))
             low = middle
         except NotEnough:
             high = middle - 1

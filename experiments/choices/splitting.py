@@ -23,11 +23,14 @@ from experiments.feeding.tables import Joined
 from experiments.feeding.tables.conditions import enough
 from experiments.feeding.tables.labels import label_column
 
+PER_CLASS, VALIDATION = 410, 46
+"""Videos of each class that the paper trains and validates on (arXiv 2308.09685)."""
+
 
 def splits(
     source: Any,
-    per_class: int = 410,
-    validation: int = 46,
+    per_class: int | None = PER_CLASS,
+    validation: int | None = VALIDATION,
     seed: int = 0,
     min_r3: int | None = 2,
     *,
@@ -45,8 +48,10 @@ def splits(
 
     Args:
         source: a `Dataset` of `avmit.load` or `load_dataset`, or what `avmit.join` returned.
-        per_class: videos of each class for training; the paper's number.
-        validation: videos of each class for validation; the paper's number.
+        per_class: videos of each class for training; the paper's number. None for as many as there
+            can be, up to that.
+        validation: videos of each class for validation; the paper's number. None for as many for
+            each one for training as in the paper, at least one.
         seed: of the choice.
         min_r3: only videos of which at least so many ratings say 3, as the paper chose; None for
             all.
@@ -64,7 +69,10 @@ def splits(
         AvmitError: there are not enough videos, and the text says how many there can be; a video
             stands there twice; the test videos are not known; or as `avmit.select`.
     """
-    wanted = whole_number("per_class", per_class, 1), whole_number("validation", validation, 1)
+    if per_class is not None:
+        per_class = whole_number("per_class", per_class, 1)
+    if validation is not None:
+        validation = whole_number("validation", validation, 1)
     seed = whole_number("seed", seed, 0)
     parts = parts_of(source)
     if not isinstance(source, (datasets.Dataset, Joined)):
@@ -82,6 +90,7 @@ def splits(
     near = set() if keep_test_sources else set(map(source_of, tests))
     left_out = np.array([source in near for source in sources], bool)
     clips = clips_of(numbers[rows[~left_out]], sources[~left_out], len(classes), seed)
+    wanted = _wanted(clips, per_class, validation)
     try:
         chosen = deal(clips, *wanted)
     except NotEnough as short:
@@ -94,6 +103,22 @@ def splits(
     if not relabel:
         return both
     return {name: select(one, labels=classes, relabel=True) for name, one in both.items()}
+
+
+def _wanted(clips: Clips, per_class: int | None, validation: int | None) -> tuple[int, int]:
+    """Return how many of each class are asked for, on either side."""
+
+    def beside(first: int) -> int:
+        return _share(first) if validation is None else validation
+
+    if per_class is None:
+        per_class = most_of_each(clips, beside, PER_CLASS) or PER_CLASS
+    return per_class, beside(per_class)
+
+
+def _share(first: int) -> int:
+    """Return how many are validated on beside so many that are trained on, as in the paper."""
+    return max(first * VALIDATION // PER_CLASS, 1)
 
 
 def _not_possible(
@@ -109,15 +134,18 @@ def _not_possible(
             f", and {others:,} whose source has test videos",
             Spelled(" (keep_test_sources=True)", ""),
         )
-    possible = most_of_each(clips, wanted[1], wanted[0] - 1)
+    second = wanted[1]
+    first = most_of_each(clips, lambda _: second, wanted[0] - 1)
+    if not first:
+        first = most_of_each(clips, _share, wanted[0])
+        second = _share(first)
     instead = (
-        spelled(
-            argument("per_class", possible),
-            " is possible with ",
-            argument("validation", wanted[1]),
+        spelled(argument("per_class", first), " is possible with ", argument("validation", second))
+        if first
+        else spelled(
+            "it takes two source videos of each: ",
+            Spelled("choose other classes with labels=", "convert the whole release"),
         )
-        if possible
-        else spelled("choose fewer for validation", Spelled(", or other classes with labels=", ""))
     )
     return AvmitError(
         spelled(

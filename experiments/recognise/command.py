@@ -49,10 +49,18 @@ def recognise(
         str | None, typer.Option(help="Folder or address of the authors' CSVs of videos.")
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(min=1, help="Videos of each class for training; paper: 410.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Videos of each class for training, of --choice balanced; by default the "
+            "paper's 410, or as many as there can be.",
+        ),
     ] = None,
     validation: Annotated[
-        int | None, typer.Option(min=1, help="Videos of each class for validation; paper: 46.")
+        int | None,
+        typer.Option(
+            min=1, help="Videos of each class for validation; by default the paper's 46 for 410."
+        ),
     ] = None,
     audio_only: Annotated[
         bool, typer.Option("--audio-only", help="Without the visual embeddings.")

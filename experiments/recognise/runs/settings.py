@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from avmit import AvmitError
-from conversion.spelled import argument, spelled
+from conversion.spelled import Spelled, argument, spelled
+from experiments.choices.splitting import PER_CLASS, VALIDATION
 from experiments.feeding.batches.options import whole_number
 from experiments.recognise.networks.architecture import DENSE, Architecture, Rnn, Task
 from experiments.recognise.networks.frameworks import Framework, chosen
@@ -14,9 +15,6 @@ from experiments.recognise.networks.network import Optimizer
 from experiments.recognise.paper import settings_cell
 
 Videos = Literal["paper", "balanced"]
-PER_CLASS, VALIDATION = 410, 46
-"""Videos of each class that the paper trains and validates on (arXiv 2308.09685)."""
-
 EPOCHS = 200
 """The most epochs of the paper's runs."""
 
@@ -52,8 +50,9 @@ class Settings:
     epochs: int
     patience: int
     videos: Videos
-    per_class: int
-    validation: int
+    per_class: int | None
+    """Videos of each class that are trained on; None for what `avmit.splits` makes of that."""
+    validation: int | None
     seed: int
     framework: Framework
 
@@ -61,7 +60,8 @@ class Settings:
         for name in ("units", "bottleneck", "batch_size", "epochs", "patience"):
             whole_number(name, getattr(self, name), 1)
         for name in ("per_class", "validation"):
-            whole_number(name, getattr(self, name), 1)
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name), 1)
         whole_number("seed", self.seed, 0)
         for name, kinds in (("task", Task), ("rnn", Rnn), ("videos", Videos)):
             if getattr(self, name) not in get_args(kinds):
@@ -122,7 +122,8 @@ def settings(
     """Return the paper's settings of a network for a config, but for those that are given.
 
     `given` are fields of `Settings`; None stands for the paper's. A config that is not of the paper
-    gets the settings of `yamnet_effnet`.
+    gets the settings of `yamnet_effnet`. Of balanced videos there are as many as in the paper, or
+    else as many as there can be: see `avmit.splits`.
 
     Raises:
         AvmitError: one is out of its range.
@@ -131,6 +132,17 @@ def settings(
         if value not in get_args(kinds):
             raise AvmitError(f"{name}={value!r}: it is one of {', '.join(get_args(kinds))}")
     cell = settings_cell(task, config, rnn)
+    authors = given.get("videos") in (None, "paper")
+    for name in ("per_class", "validation"):
+        if authors and given.get(name) is not None:
+            raise AvmitError(
+                spelled(
+                    argument(name, given[name]),
+                    " is of ",
+                    Spelled("videos='balanced'", "--choice balanced"),
+                    ", and the authors' videos are as many as they are: leave it out, or pass that",
+                )
+            )
     paper = {
         "modalities": ("audio", "visual"),
         "units": cell.units,
@@ -142,8 +154,8 @@ def settings(
         "epochs": EPOCHS,
         "patience": PATIENCE[task],
         "videos": "paper",
-        "per_class": PER_CLASS,
-        "validation": VALIDATION,
+        "per_class": PER_CLASS if authors else None,
+        "validation": VALIDATION if authors else None,
         "seed": 0,
     }
     unknown = set(given) - {field.name for field in fields(Settings)}

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,7 +35,10 @@ class Data(Protocol):
 
 
 class Chosen:
-    """The videos for training and validation, and those of the test set."""
+    """The videos for training and validation, and those of the test set.
+
+    `settings` are those asked for, with the numbers of videos that there are.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,9 @@ class Chosen:
                 test=test,
             )
             both = [found["train"], found["validation"]]
+            per_class, validation = (len(rows) // len(labels) for rows in both)
+            settings = replace(settings, per_class=per_class, validation=validation)
+        self.settings = settings
         self.training = labelled(both[0], labels, where)
         self.validation = labelled(both[1], labels, where)
         self.test = labelled(test, labels, where)

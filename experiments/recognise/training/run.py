@@ -51,6 +51,7 @@ def run(
     """
     labels = avmit.TEST_CLASSES
     chosen = Chosen(package, settings, labels, choice_from)
+    settings = chosen.settings
     outputs = labels if settings.task == "recognition" else PAIRED
     made = settings.architecture(widths_of(chosen.training.rows), len(outputs))
     data: Data = Recognition(chosen, made, settings)

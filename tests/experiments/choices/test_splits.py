@@ -1,5 +1,6 @@
 """`avmit.splits` chooses balanced videos, with no source video on two sides."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,10 @@ def test_balanced_and_apart(
     except avmit.AvmitError as error:
         assert "are more than there are" in str(error)
         if "is possible" in str(error):
-            most = int(str(error).split("per_class=")[-1].split()[0])
-            assert 1 <= most < train
-            avmit.splits(ds, most, validation, seed, **options)
+            most, beside = map(int, re.findall("=([0-9]+)", str(error))[-2:])
+            assert most >= 1
+            assert most < train if beside == validation else most <= train
+            avmit.splits(ds, most, beside, seed, **options)
         return
     assert list(chosen) == ["train", "validation"]
     sides = {name: rows["filename"][:] for name, rows in chosen.items()}
@@ -112,8 +114,45 @@ def test_what_is_possible_with_whole_sources_is_found(
     most = max((total - one for one in sums if one >= validation), default=0)
     if most:
         assert said.endswith(f"; per_class={most} is possible with validation={validation}")
+    elif len(sizes) > 1:
+        assert said.endswith(" is possible with validation=1")
     else:
-        assert said.endswith("; choose fewer for validation, or other classes with labels=")
+        assert said.endswith(
+            "it takes two source videos of each: choose other classes with labels="
+        )
+
+
+@settings(max_examples=60)
+@given(videos=clips(), seed=st.integers(0, 9), validation=st.none() | st.integers(1, 4))
+def test_as_many_as_there_can_be(videos: Any, seed: int, validation: int | None) -> None:
+    ds = rated(videos, CLASSES)
+    options: dict[str, Any] = {"labels": CLASSES, "test": []}
+    try:
+        found = avmit.splits(ds, None, validation, seed, **options)
+    except avmit.AvmitError as error:
+        assert str(error).startswith(f"per_class=410 and validation={validation or 46} are more")
+        with pytest.raises(avmit.AvmitError):
+            avmit.splits(ds, 1, validation or 1, seed, **options)
+        return
+    both = [len(rows) // len(CLASSES) for rows in found.values()]
+    assert both[1] == (validation or 1)  # of so few
+    same = avmit.splits(ds, both[0], both[1], seed, **options)
+    assert [rows["filename"][:] for rows in same.values()] == [
+        rows["filename"][:] for rows in found.values()
+    ]
+    with pytest.raises(avmit.AvmitError, match="are more than there are"):
+        avmit.splits(ds, both[0] + 1, both[1], seed, **options)
+
+
+@pytest.mark.parametrize(
+    ("clips", "train", "validation"), [(500, 410, 46), (430, 387, 43), (40, 36, 4), (5, 4, 1)]
+)
+def test_the_papers_numbers_or_its_share(clips: int, train: int, validation: int) -> None:
+    ds = rated([(clip("bark", f"source{number}", 0), "bark", 3) for number in range(clips)])
+    found = avmit.splits(ds, None, None, labels=["bark"], test=[])
+    assert [len(rows) for rows in found.values()] == [train, validation]
+    found = avmit.splits(ds, 2, None, labels=["bark"], test=[])
+    assert [len(rows) for rows in found.values()] == [2, 1]
 
 
 MANY = [
@@ -217,9 +256,9 @@ def test_errors() -> None:
         "from, of 19 source videos, and 1 whose source has test videos (keep_test_sources=True); "
         "per_class=36 is possible with validation=2"
     )
-    assert message(avmit.splits, ds, 1, 41, labels=CLASSES, test=[]).endswith(
-        "class 'bark' has 40 to choose from, of 20 source videos; choose fewer for validation, or "
-        "other classes with labels="
+    assert message(avmit.splits, ds, 50, 41, labels=CLASSES, test=[]).endswith(
+        "class 'bark' has 40 to choose from, of 20 source videos; per_class=36 is possible with "
+        "validation=4"
     )
     assert message(avmit.splits, rated(MANY * 2), labels=CLASSES, test=[]) == (
         "'bark/yt-bark0_0.mp4' is in two rows, and splits are of videos: keep one of them"

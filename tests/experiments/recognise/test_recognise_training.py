@@ -78,6 +78,32 @@ def test_classes_that_lie_apart_are_learned(
         assert again["loss"] == pytest.approx(test["loss"], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [((), (11, 1)), (("--validation", 4), (8, 4)), (("--per-class", 5), (5, 1))],
+)
+def test_balanced_videos_are_as_many_as_there_can_be(
+    package: Path, run: Run, tmp_path: Path, options: tuple[object, ...], numbers: tuple[int, int]
+) -> None:
+    """Of the twelve videos of each class."""
+    asked = ("recognise", package, "--config", CONFIG, "--train", "--choice", "balanced")
+    few = ("--framework", "torch", "--units", 3, "--epochs", 1, "--out", "run")
+    ran = run(*asked, *few, *options)
+    assert (ran.code, ran.err) == (0, "")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data"]["training"]["videos"] == 16 * numbers[0]
+    assert config["data"]["validation"]["videos"] == 16 * numbers[1]
+    # A run goes on with them also where they are named.
+    named = ("--per-class", numbers[0], "--validation", numbers[1])
+    assert run(*asked, *few, *named).code == 0
+    ran = run(*asked, *few, "--per-class", 20, "--validation", 13)
+    assert (ran.code, ran.out, ran.err) == (
+        *(1, ""),
+        "avmit: --per-class 20 and --validation 13 are more than there are: class 'barking' has 12 "
+        "to choose from, of 12 source videos; --per-class 11 is possible with --validation 1\n",
+    )
+
+
 def test_shuffled_labels_stay_at_chance(run: Run, tmp_path: Path) -> None:
     package = write_package(tmp_path / "avmit", test=20, shuffled=True)
     asked = (*FAST, "--epochs", 4, "--framework", "torch", "--out", "run")
@@ -234,6 +260,11 @@ def test_a_damaged_run(package: Path, run: Run, tmp_path: Path, name: str) -> No
         (("--audio-only", "--visual-only"), "--audio-only and --visual-only leave nothing: pass"),
         (("--audio-only", "--task", "correspondence"), "the correspondence task needs both audio"),
         (("--per-class", 99), "--per-class 99 and --validation 2 are more than there are"),
+        (
+            ("--choice", "paper"),
+            "--per-class 10 is of --choice balanced, and the authors' videos are as many as they "
+            "are: leave it out, or pass that",
+        ),
         (("--seed", 2**64), "--seed 18446744073709551616: it is at most 18446744073709551615"),
     ],
 )
