@@ -1,6 +1,8 @@
 """The paper's networks in Keras 3, with any of its backends."""
 
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,9 +32,7 @@ class KerasNetwork(Network):
     def __init__(self, architecture: Architecture, weights: Mapping[str, Any]):
         super().__init__(architecture)
         if keras.backend.backend() == "tensorflow":
-            tf = require("tensorflow", "a network in Keras", "'avmit[recognise]'")
-            # On NVIDIA GPUs, 19 bits in place of float32 would be a thousandth off.
-            tf.config.experimental.enable_tensor_float_32_execution(False)
+            _set_up_tensorflow()
         self.model = _model(architecture)
         self._compiled: Any = None
         self.set_weights(weights)
@@ -105,6 +105,19 @@ class KerasNetwork(Network):
         """Let the optimizer go on from what it remembered."""
         for number, variable in enumerate(self.model.optimizer.variables):
             variable.assign(state[str(number)])
+
+
+def _set_up_tensorflow() -> None:
+    """Let TensorFlow compute in float32, and take as much of a GPU's memory as it needs, for it
+    would take all; TF_FORCE_GPU_ALLOW_GROWTH in the environment stands for the memory."""
+    tf = require("tensorflow", "a network in Keras", "'avmit[recognise]'")
+    # On NVIDIA GPUs, 19 bits in place of float32 would be a thousandth off.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    if "TF_FORCE_GPU_ALLOW_GROWTH" in os.environ:
+        return
+    with suppress(RuntimeError, ValueError):  # it computes already, as its user set it up
+        for gpu in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _tensorflow_step(model: Any) -> Any:

@@ -1,11 +1,15 @@
 """Networks of the authors' are read as they are, whichever framework computes them."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.places import REFERENCE
+from support.places import REFERENCE, ROOT
 from support.recognising import WIDTHS, padded_rows, published_model, write_checkpoint
 
 import avmit
@@ -154,3 +158,26 @@ def test_frameworks_agree_on_the_same_weights(rnn: Any, task: Any) -> None:
         kept = one.weights()
         assert list(kept) == list(weights)
         assert all(np.array_equal(kept[name], weights[name]) for name in weights)
+
+
+GROWTH = """
+import tensorflow as tf
+
+from experiments.recognise.networks.architecture import Architecture, initial_weights
+from experiments.recognise.networks.frameworks import network
+
+made = Architecture("recognition", (("audio", 6),), "gru", 3, 2, 16)
+network(made, initial_weights(made, 0), "keras")
+growth = tf.config.experimental.get_memory_growth
+print([growth(gpu) for gpu in tf.config.list_physical_devices("GPU")])
+"""
+
+
+def test_memory_of_gpus_is_taken_as_needed() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "TF_FORCE_GPU_ALLOW_GROWTH"}
+    environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
+    command = [sys.executable, "-c", GROWTH]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    if ran.stdout == "[]\n":
+        pytest.skip("no GPU")
+    assert set(json.loads(ran.stdout.lower())) == {True}
