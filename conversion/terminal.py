@@ -90,12 +90,15 @@ def live_bar(
 
 
 @contextmanager
-def progress_bar(doing: str, *columns: progress.ProgressColumn) -> Iterator[Advance]:
+def progress_bar(
+    doing: str, *columns: progress.ProgressColumn, transient: bool = False
+) -> Iterator[Advance]:
     """Yield what advances a bar with `columns`, or with a count if there are none.
 
-    It is shown as soon as something is done.
+    It is shown as soon as something is done; what is `transient` goes when the block ends.
     """
     with live_bar(doing, *(columns or [progress.MofNCompleteColumn()])) as (bar, task):
+        bar.live.transient = transient
 
         def advance(done: int, total: int) -> None:
             if done:

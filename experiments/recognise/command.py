@@ -1,13 +1,15 @@
 """The command `avmit recognise`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from avmit import AvmitError
-from conversion.terminal import PackageFolder, progress_bar, show, table_console
+from conversion.terminal import Advance, PackageFolder, progress_bar, show, table_console
 from experiments.recognise import figures, shown
 from experiments.recognise.evaluation import Evaluation, evaluate
 from experiments.recognise.networks.architecture import Rnn, Task
@@ -16,6 +18,7 @@ from experiments.recognise.runs.history import Epoch
 from experiments.recognise.runs.settings import Settings, Videos, settings
 from experiments.recognise.table import run_cells
 from experiments.recognise.training.run import Outcome, run
+from experiments.recognise.training.told import Told
 
 
 def recognise(
@@ -131,9 +134,8 @@ def recognise(
         asked = settings(_named(config), task or "recognition", rnn or "gru", framework, **given)
         _train(package, asked, out, choice_from, json_output, figure)
         return
-    cells = run_cells(
-        package, config, out, framework, choice_from, given, _told(json_output), task, rnn
-    )
+    with _told(json_output) as told:
+        cells = run_cells(package, config, out, framework, choice_from, given, told, task, rnn)
     if json_output:
         print(json.dumps([cell.document() for cell in cells], indent=2))
     else:
@@ -170,7 +172,8 @@ def _train(
     json_output: bool,
     figure: Path | None,
 ) -> None:
-    outcome = run(package, asked, out, choice_from, _told(json_output))
+    with _told(json_output) as told:
+        outcome = run(package, asked, out, choice_from, told)
     if figure is not None:
         figures.draw_confusion(figure, outcome.test, out.name)
     if json_output:
@@ -199,12 +202,28 @@ def _show(found: Evaluation) -> None:
     console.print(shown.confusion(found))
 
 
-def _told(json_output: bool) -> Any:
-    def told(row: Epoch) -> None:
-        if not json_output:
-            show(shown.epoch(row))
+@contextmanager
+def _told(json_output: bool) -> Iterator[Told]:
+    """Yield what shows lines of a run, and a bar in each epoch, which makes way for its line."""
+    with ExitStack() as bars:
+        advances: list[Advance] = []
 
-    return told
+        def batch(epoch: int, batches: int) -> None:
+            if not advances:
+                bar = progress_bar(f"epoch {epoch}", transient=True)
+                advances.append(bars.enter_context(bar))
+            advances[0](1, batches)
+
+        def epoch(row: Epoch) -> None:
+            bars.close()
+            advances.clear()
+            lines(shown.epoch(row))
+
+        def lines(*said: str) -> None:
+            if not json_output:
+                show(*said)
+
+        yield Told(lambda start: lines(shown.start(start)), batch, epoch)
 
 
 def _named(config: str | None) -> str:

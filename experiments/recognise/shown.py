@@ -8,12 +8,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from conversion.wording import printable
+from conversion.wording import count_of, printable
 from experiments.recognise.agreement import LOSS, MARGIN
 from experiments.recognise.evaluation import Evaluation
 from experiments.recognise.paper import Cell
 from experiments.recognise.runs.history import Epoch
 from experiments.recognise.table import Done
+from experiments.recognise.training.told import Start
 
 TEST_VIDEOS = 960
 
@@ -109,6 +110,20 @@ def of_test_videos(found: Evaluation) -> str:
     if found.whole:
         return f"all {TEST_VIDEOS} test videos"
     return f"{len(found.scores):,} of {TEST_VIDEOS} test videos"
+
+
+def start(begun: Start) -> str:
+    """Say what a run is about to do."""
+    asked = begun.settings
+    said = (
+        f"{begun.folder}: {begun.training:,} videos to train on, {begun.validation:,} to validate"
+    )
+    if asked.videos == "balanced":
+        said += f" ({asked.per_class} and {asked.validation} of each class)"
+    said += (
+        f"; {count_of(begun.batches, 'batch', 'batches')} an epoch, at most {asked.epochs:,} epochs"
+    )
+    return f"{said}; goes on after epoch {begun.done}" if begun.done else said
 
 
 def epoch(row: Epoch) -> str:

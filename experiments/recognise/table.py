@@ -11,8 +11,8 @@ from experiments.recognise.networks.architecture import Rnn, Task
 from experiments.recognise.networks.frameworks import Framework
 from experiments.recognise.paper import CELLS, Cell, paper_cell
 from experiments.recognise.runs.settings import settings
-from experiments.recognise.training.loop import Told
 from experiments.recognise.training.run import Outcome, run
+from experiments.recognise.training.told import Told
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ from experiments.recognise.scores import Scores
 class Data(Protocol):
     """What a network is trained, validated and tested on."""
 
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch of training has."""
+
     def training(self, epoch: int) -> Iterable[Batch]:
         """Return the batches of an epoch, from 0 on: the same ones each time."""
 
@@ -107,15 +111,21 @@ class Recognition:
     def __init__(self, chosen: Chosen, made: Architecture, settings: Settings):
         self._chosen = chosen
         self._made = made
+        self._size = settings.batch_size
         self._batches = batches(
             chosen.training.rows,
-            settings.batch_size,
+            self._size,
             audio="audio" in made.modalities,
             visual="visual" in made.modalities,
             timesteps=made.timesteps,
             shuffle=True,
             seed=settings.seed,
         )
+
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch of training has."""
+        return -(-len(self._chosen.training) // self._size)
 
     def training(self, epoch: int) -> Iterable[Batch]:
         """Return the batches of an epoch."""

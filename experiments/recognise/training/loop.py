@@ -1,19 +1,18 @@
 """Epoch after epoch, until validation gets no better."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from avmit import AvmitError
 from experiments.recognise.networks.architecture import Architecture, initial_weights
 from experiments.recognise.networks.frameworks import network
-from experiments.recognise.networks.network import Network
+from experiments.recognise.networks.network import Batch, Network
 from experiments.recognise.runs.history import Epoch, best_epoch, stops
 from experiments.recognise.runs.run_folder import RunFolder, State
 from experiments.recognise.runs.settings import Settings
 from experiments.recognise.training.data import Data
-
-Told = Callable[[Epoch], None]
+from experiments.recognise.training.told import Told
 
 
 @dataclass
@@ -27,9 +26,14 @@ class Trained:
 
 
 def train(
-    made: Architecture, settings: Settings, data: Data, run: RunFolder, told: Told
+    made: Architecture,
+    settings: Settings,
+    data: Data,
+    run: RunFolder,
+    state: State | None,
+    told: Told,
 ) -> Trained:
-    """Train a network, from where the run is.
+    """Train a network, from where the run is, or from the start.
 
     After each epoch all that the next one follows from is in one file: the weights, what the
     optimizer remembers, and the metrics so far. The order of rows and what is dropped follow from
@@ -41,7 +45,6 @@ def train(
     start = initial_weights(made, settings.seed)
     trained = network(made, start, settings.framework)
     trained.prepare(settings.optimizer)
-    state = run.load()
     if state is None:
         state = State([], start, {}, start)
     else:
@@ -51,7 +54,7 @@ def train(
         trained.set_optimizer_state(state.optimizer)
     while len(state.history) < settings.epochs and not stops(state.history, settings.patience):
         number = len(state.history)
-        loss, accuracy = trained.train(data.training(number), (settings.seed, number))
+        loss, accuracy = trained.train(_watched(data, number, told), (settings.seed, number))
         scores = data.validated(trained)
         row = Epoch(
             epoch=number + 1,
@@ -67,10 +70,17 @@ def train(
         best = weights if best_epoch(history, settings.task) == row["epoch"] else state.best
         state = State(history, weights, trained.optimizer_state(), best)
         run.keep(state)
-        told(row)
+        told.epoch(row)
     run.write_metrics(state.history)
     trained.set_weights(state.best)
     return Trained(trained, state.history, best_epoch(state.history, settings.task))
+
+
+def _watched(data: Data, epoch: int, told: Told) -> Iterator[Batch]:
+    """Yield the batches of an epoch, and tell of each that is done."""
+    for batch in data.training(epoch):
+        yield batch
+        told.batch(epoch + 1, data.batches)
 
 
 def _no_number(row: Epoch, settings: Settings, run: RunFolder) -> str:

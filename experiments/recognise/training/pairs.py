@@ -37,6 +37,11 @@ class Correspondence:
         self._validation = self._of(chosen.validation, VALIDATION, AT_ONCE, 0)
         self._test = self._of(chosen.test, TEST, AT_ONCE, 0)
 
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch of training has."""
+        return len(self._training)
+
     def training(self, epoch: int) -> Iterable[Batch]:
         """Return the batches of an epoch."""
         self._training.set_epoch(epoch)

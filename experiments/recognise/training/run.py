@@ -15,8 +15,9 @@ from experiments.recognise.runs.history import Epoch
 from experiments.recognise.runs.run_folder import CURVES, RunFolder
 from experiments.recognise.runs.settings import Settings
 from experiments.recognise.training.data import Chosen, Data, Recognition
-from experiments.recognise.training.loop import Told, Trained, train
+from experiments.recognise.training.loop import Trained, train
 from experiments.recognise.training.pairs import Correspondence
+from experiments.recognise.training.told import Start, Told
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def run(
     settings: Settings,
     out: str | os.PathLike[str],
     choice_from: str | os.PathLike[str] | None = None,
-    told: Told = lambda row: None,
+    told: Told = Told(),  # noqa: B008 - it has no state
 ) -> Outcome:
     """Train a network into a folder, or go on where a run in it is, and test it.
 
@@ -44,7 +45,7 @@ def run(
         settings: what is asked for.
         out: the run's folder.
         choice_from: where the authors' CSVs are; see `avmit.select`.
-        told: called after each epoch.
+        told: who is told of what is done meanwhile.
 
     Raises:
         AvmitError: rows, settings or folder do not do; the text says what to mend.
@@ -59,7 +60,11 @@ def run(
         data = Correspondence(chosen, made, settings)
     folder = RunFolder(Path(out))
     with folder.begun(settings, chosen.described(), made, outputs):
-        trained = train(made, settings, data, folder, told)
+        state = folder.load()
+        done = len(state.history) if state is not None else 0
+        sides = len(chosen.training), len(chosen.validation)
+        told.start(Start(folder.path, settings, *sides, data.batches, done))
+        trained = train(made, settings, data, folder, state, told)
         test = Evaluation(tuple(outputs), data.tested(trained.network), chosen.is_whole_test_set)
         paper = _paper(settings)
         folder.finish(trained.network.weights(), _results(trained, test, paper))

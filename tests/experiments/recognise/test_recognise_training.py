@@ -1,8 +1,10 @@
 """`avmit recognise --train`: what is learned, written down, and gone on with after a kill."""
 
+import contextlib
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -168,9 +170,12 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     folders = [tmp_path / "killed", tmp_path / "whole"]
     killed = started(package, folders[0], framework, "--epochs", 5)
     assert killed.stdout is not None
+    begins = killed.stdout.readline()
     lines = [killed.stdout.readline() for _ in range(2)]
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
+    said = "160 videos to train on, 32 to validate (10 and 2 of each class); 10 batches an epoch"
+    assert begins == f"{folders[0]}: {said}, at most 5 epochs\n"
     assert all(line.startswith("epoch ") for line in lines)
     assert not (folders[0] / "results.json").exists()
     with pytest.raises(avmit.AvmitError, match="is not finished: run it again, and it goes on"):
@@ -179,6 +184,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         ran = started(package, folder, framework, "--epochs", 5)
         out, err = ran.communicate()
         assert (ran.returncode, err) == (0, "")
+        if folder == folders[0]:
+            assert re.match(rf"{re.escape(begins.strip())}; goes on after epoch [2-5]\n", out)
     assert "epoch 1:" in out
     for name in ("metrics.csv", "results.json"):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
@@ -188,6 +195,31 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     ):
         assert resumed.files == whole.files
         assert all(np.array_equal(resumed[name], whole[name]) for name in whole.files)
+
+
+def test_a_terminal_sees_the_batches_of_an_epoch(package: Path, tmp_path: Path) -> None:
+    """And what is not one, only the lines."""
+    terminal, stderr = os.openpty()
+    command = [sys.executable, "-m", "avmit_cli", "recognise", str(package), *map(str, FAST)]
+    with subprocess.Popen(
+        [*command, "--framework", "torch", "--epochs", "1", "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        cwd=Path(avmit.__file__).parent,
+    ) as running:
+        os.close(stderr)
+        seen = b""
+        with contextlib.suppress(OSError):  # Linux's word for its end
+            while part := os.read(terminal, 4096):
+                seen += part
+        os.close(terminal)
+        assert running.stdout is not None
+        lines = running.stdout.read().splitlines()
+    assert running.returncode == 0
+    assert re.search(rb"epoch 1 .*10/10", seen)
+    assert [line.partition(":")[0] for line in lines[:2]] == [str(tmp_path / "run"), "epoch 1"]
+    assert b"loss" not in seen
 
 
 def test_a_finished_run_is_not_trained_again(package: Path, run: Run, tmp_path: Path) -> None:
