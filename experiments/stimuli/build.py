@@ -23,7 +23,7 @@ from experiments.stimuli.make import Making, is_copy, make, recipe
 from experiments.stimuli.media.facts import Facts, read_facts
 from experiments.stimuli.media.opened import BadClip, pyav
 from experiments.stimuli.row_numbers import row_numbers
-from experiments.stimuli.tables import Lacking, Row, tables
+from experiments.stimuli.tables import Lacking, Row, named_once, tables
 
 FOLDER = "stimuli"
 Names = Literal["avmit", "bids"]
@@ -97,7 +97,9 @@ def write_stimuli(
         missing = [*bad, *failed]
         _stop_at(failed, options)
         if not rows:
-            raise AvmitError(f"no stimulus can be made: {some([*map(_named, missing)])}")
+            raise AvmitError(
+                f"no stimulus can be made: {some(named_once(missing, options.conditions))}"
+            )
         files = tables(rows, missing, numbers)
         changed = run.publish(rows, files)
         for name, content in top_files().items():
@@ -139,7 +141,10 @@ class _Run:
         for clip, source in zip(paths, looked, strict=True):
             self._advance()
             if isinstance(source, str):
-                missing.append(Lacking(Stimulus(clip, "audiovisual", clip), source))
+                missing += [
+                    Lacking(Stimulus(clip, condition, None), source)
+                    for condition in self._options.conditions
+                ]
             else:
                 sources[clip] = source
         return sources, missing
@@ -257,15 +262,9 @@ def _description(
     }
 
 
-def _named(lacking: Lacking) -> str:
-    stimulus = lacking.stimulus
-    under = "" if stimulus.condition == "audiovisual" else f", {stimulus.condition},"
-    return f"{stimulus.clip.video.filename}{under} {lacking.reason}"
-
-
 def _stop_at(missing: Sequence[Lacking], options: Options) -> None:
     if missing and options.on_missing == "error":
         raise AvmitError(
             f"{count_of(len(missing), 'stimulus', 'stimuli')} cannot be made: "
-            f"{some([*map(_named, missing)])}: {_ADVICE}"
+            f"{some(named_once(missing, options.conditions))}: {_ADVICE}"
         )

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,9 @@ from avmit import AvmitError
 from conversion.terminal import Workers, progress_bar, show
 from conversion.wording import count_of, format_bytes
 from experiments.stimuli.build import FOLDER, Names, OnMissing, Options, Written, write_stimuli
-from experiments.stimuli.conditions import named_conditions
+from experiments.stimuli.conditions import Condition, named_conditions
 from experiments.stimuli.make import Making
+from experiments.stimuli.tables import named_once
 
 _LISTED = 5
 
@@ -85,11 +87,11 @@ def stimuli(
     )
     with progress_bar("stimuli") as advance:
         written = write_stimuli(videos, annotations, out, options, advance)
-    show(*_summary(written))
+    show(*_summary(written, options.conditions))
     show(f"{out / FOLDER}: stimuli.tsv says what each is, rows.tsv which row of each config")
 
 
-def _summary(written: Written) -> list[str]:
+def _summary(written: Written, wanted: Sequence[Condition]) -> list[str]:
     rows = written.rows
     labels = len({row.stimulus.clip.label for row in rows})
     of = f"{count_of(len(rows), 'stimulus', 'stimuli')} of {count_of(labels, 'label')}"
@@ -115,8 +117,5 @@ def _summary(written: Written) -> list[str]:
         )
     if written.missing:
         lines.append(f"{len(written.missing):,} missing, of which missing.tsv says why, first:")
-        lines += [
-            f"  {lacking.stimulus.clip.video.filename}: {lacking.reason}"
-            for lacking in written.missing[:_LISTED]
-        ]
+        lines += [f"  {named}" for named in named_once(written.missing, wanted)[:_LISTED]]
     return lines

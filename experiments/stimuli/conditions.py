@@ -138,7 +138,10 @@ def _exchanged(
         if all(map(fits, clips, places)):
             return dict(zip(clips, places, strict=True))
     named = f"'{clips[0].label}'" if condition == "same-class-audio" else "any class"
+    of = f"the one clip of {named} has no other"
+    if count > 1:
+        of = f"of the {count:,} clips of {named}, not each has another"
     raise AvmitError(
-        f"--condition {condition}: of the {count} clips of {named}, not each has another whose "
-        "sound it could take: choose more clips, or leave the condition out"
+        f"--condition {condition}: {of} whose sound it could take: choose more clips, or leave "
+        "the condition out"
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.bids import json_bytes, tsv
-from experiments.stimuli.conditions import Stimulus
+from experiments.stimuli.clips import Clip
+from experiments.stimuli.conditions import Condition, Stimulus
 
 STIMULI, ROWS, MISSING = "stimuli", "rows", "missing"
 """Names of tables; each is a .tsv, with its columns' meaning in a .json beside it."""
@@ -125,6 +126,20 @@ class Lacking:
 
     stimulus: Stimulus
     reason: str
+
+
+def named_once(missing: Sequence[Lacking], wanted: Sequence[Condition]) -> list[str]:
+    """Say of each clip once why it is lacking, and under which of the `wanted` if not under all."""
+    under: dict[tuple[Clip, str], list[Condition]] = {}
+    for lacking in missing:
+        key = lacking.stimulus.clip, lacking.reason
+        under.setdefault(key, []).append(lacking.stimulus.condition)
+    return [
+        f"{clip.video.filename} {reason}"
+        if conditions == [*wanted]
+        else f"{clip.video.filename}, {' and '.join(conditions)}, {reason}"
+        for (clip, reason), conditions in under.items()
+    ]
 
 
 def tables(

@@ -59,3 +59,9 @@ def test_too_few_to_draw_from() -> None:
     )
     with pytest.raises(AvmitError, match="clips of any class, not each has another"):
         drawn([clip("a", n, str(n)) for n in range(4)], "other-class-audio")
+    with pytest.raises(AvmitError) as alone:
+        drawn([clip("a", 0, "x")], "same-class-audio")
+    assert str(alone.value) == (
+        "--condition same-class-audio: the one clip of 'a' has no other whose sound it could take: "
+        "choose more clips, or leave the condition out"
+    )

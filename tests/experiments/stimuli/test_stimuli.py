@@ -141,9 +141,17 @@ def test_what_is_missing_is_named(study: Study, run: Run, tmp_path: Path) -> Non
     options = ("--on-missing", "skip", "--condition", "audio", "--condition", "visual")
     ran = stimuli(run, (videos, annotations), *options)
     assert (ran.code, ran.err) == (0, "")
-    assert "3 missing, of which missing.tsv says why, first:" in ran.out.splitlines()
+    lines = ran.out.splitlines()
+    at = lines.index("5 missing, of which missing.tsv says why, first:")
+    third = keys[2]["filename"]
+    assert lines[at + 1] == f"  {first} is not among the videos"
+    assert lines[at + 2].startswith(f"  {second} cannot be decoded (")
+    assert lines[at + 3] == f"  {third}, audio, has no sound"
     missing = table(tmp_path / "out" / "stimuli" / "missing.tsv")
-    assert [row["reason"] for row in missing][::2] == ["is not among the videos", "has no sound"]
+    assert [(row["filename"], row["stimulus_id"][-5:]) for row in missing] == [
+        *((filename, which) for filename in (first, second) for which in ("Audio", "isual")),
+        (third, "Audio"),
+    ]
     rows = table(tmp_path / "out" / "stimuli" / "stimuli.tsv")
     assert len(rows) == 29 + 30
 
