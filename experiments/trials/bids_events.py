@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from experiments.bids import json_bytes, tsv
 from experiments.trials.lists import Trial
 
+PARTICIPANTS = "participants.tsv"
 _TASK = "Stimuli of Audiovisual Moments in Time are shown one after another"
 
 _COLUMNS = {
@@ -42,7 +43,7 @@ def bids_files(
     files[f"task-{task}_events.json"] = json_bytes(described)
     subjects = dict.fromkeys(subject for subject, _, _ in runs)
     rows = [{"participant_id": subject} for subject in subjects]
-    return files | {"participants.tsv": tsv(["participant_id"], rows)}
+    return files | {PARTICIPANTS: tsv(["participant_id"], rows)}
 
 
 def _events(trials: Sequence[Trial], pause: float) -> bytes:

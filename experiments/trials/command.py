@@ -1,5 +1,6 @@
 """`avmit trials`: its options and its summary."""
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +9,13 @@ import typer
 
 from avmit import AvmitError
 from conversion.terminal import show
-from conversion.wording import count_of
+from conversion.wording import count_of, some
+from experiments.trials.bids_events import PARTICIPANTS
 from experiments.trials.counts import counted
 from experiments.trials.design import Design
 from experiments.trials.formats import Format, Layout, list_files
 from experiments.trials.lists import make_trials
-from experiments.trials.stimulus_table import read_stock, stimulus_folder
+from experiments.trials.stimulus_table import dataset_folder, read_stock, stimulus_folder
 from experiments.trials.write import write_lists
 
 
@@ -60,19 +62,22 @@ def trials(
     """
     if not (task.isascii() and task.isalnum()):
         raise AvmitError(f"--task {task}: BIDS takes letters and digits only, such as avmit")
-    if out is None:
-        if format != "bids":
-            raise AvmitError(f"--format {format} needs --out DIR, where the lists go")
-        out = stimuli
+    if not math.isfinite(pause):
+        raise AvmitError(f"--pause {pause}: give seconds, such as 1")
+    if out is None and format != "bids":
+        raise AvmitError(f"--format {format} needs --out DIR, where the lists go")
     folder = stimulus_folder(stimuli)
+    out = out or dataset_folder(stimuli)
     stock = read_stock(stimuli, condition or ())
     design = Design(runs, per_run, subjects, seed, no_repeat_class, repeat_clips)
     dealt = make_trials(stock, design)
     media = Path(os.path.relpath(folder.resolve(), out.resolve())).as_posix()
-    new = write_lists(out, list_files(dealt, format, Layout(task, pause, media)))
+    written = write_lists(out, list_files(dealt, format, Layout(task, pause, media)))
     show(*counted(dealt, design))
     if stock.left_out:
         show(f"clips left out, which lack one of the conditions: {stock.left_out:,}")
     if stock.absent:
         show(f"stimuli without a file in {folder} (present is false): {stock.absent:,}")
-    show(f"{out}: {count_of(subjects * runs, 'list')}{'' if new else ' (unchanged)'}")
+    if written.unlisted:
+        show(f"{out / PARTICIPANTS}, which stays as it is, lacks {some(written.unlisted)}")
+    show(f"{out}: {count_of(subjects * runs, 'list')}{'' if written.new else ' (unchanged)'}")

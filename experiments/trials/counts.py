@@ -38,9 +38,8 @@ def counted(trials: Sequence[Trial], design: Design) -> list[str]:
         f"in each run: a class {labels}, a condition {conditions}, "
         f"a class under a condition {_span(both)}",
         f"over all: a clip {_span(clips.values())}, a stimulus {_span(stimuli.values())}, "
-        f"{count_of(len(clips), 'clip')}",
-        f"of one subject: a clip {_times(max(by_one.values()))} at most; "
-        f"a class twice in a row: {_times(in_a_row)}",
+        f"{count_of(len(clips), 'clip')}; a class twice in a row: {_times(in_a_row)}",
+        f"of one subject: a clip {_times(max(by_one.values()))} at most",
     ]
 
 

@@ -94,6 +94,12 @@ def stimulus_folder(folder: Path) -> Path:
     raise AvmitError(f"no {TABLE} in {folder}: make stimuli with `avmit stimuli --out {folder}`")
 
 
+def dataset_folder(stimuli: Path) -> Path:
+    """Return the dataset that lists go to: the folder given, or the one around its `stimuli`."""
+    named = stimuli if stimuli.name else stimuli.absolute()
+    return named.parent if named.name == FOLDER and (named / TABLE).is_file() else stimuli
+
+
 def _shown(row: dict[str, str], keys: dict[str, str], path: Path) -> Shown:
     try:
         duration = float(row["duration"])

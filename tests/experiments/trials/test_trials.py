@@ -36,8 +36,8 @@ def test_events_of_bids(study: Path, run: Run) -> None:
     assert ran.out.splitlines() == [
         "3 subjects, 2 runs of 8 trials: 48 trials",
         "in each run: a class 2 times, a condition 4 times, a class under a condition once",
-        "over all: a clip 6 times, a stimulus 3 times, 8 clips",
-        "of one subject: a clip 2 times at most; a class twice in a row: 0 times",
+        "over all: a clip 6 times, a stimulus 3 times, 8 clips; a class twice in a row: 0 times",
+        "of one subject: a clip 2 times at most",
         f"{study}: 6 lists",
     ]
     assert before.items() <= tree(study).items()
@@ -172,6 +172,30 @@ def test_what_was_filled_in_stays(study: Path, run: Run) -> None:
     assert tree(study) == before
 
 
+def test_participants_grow_until_others_write_to_their_table(study: Path, run: Run) -> None:
+    path = study / "participants.tsv"
+    trials(run, study, "--subjects", 1)
+    assert path.read_text() == "participant_id\nsub-01\n"
+    assert trials(run, study).out.splitlines()[-1] == f"{study}: 6 lists"
+    assert path.read_text() == "participant_id\nsub-01\nsub-02\nsub-03\n"
+    fewer = trials(run, study, "--subjects", 2)
+    assert fewer.out.splitlines()[-1] == f"{study}: 4 lists (unchanged)"
+    path.write_text("participant_id\tage\nsub-02\t33\n")
+    assert trials(run, study).out.splitlines()[-2:] == [
+        f"{path}, which stays as it is, lacks sub-01; sub-03",
+        f"{study}: 6 lists (unchanged)",
+    ]
+    assert path.read_text() == "participant_id\tage\nsub-02\t33\n"
+
+
+def test_events_never_go_among_the_stimuli(study: Path, run: Run) -> None:
+    before = tree(study / "stimuli")
+    ran = trials(run, study / "stimuli")
+    assert ran.out.splitlines()[-1] == f"{study}: 6 lists"
+    assert tree(study / "stimuli") == before
+    assert len(list(study.glob("sub-*/beh/*_events.tsv"))) == 6
+
+
 def test_clips_without_one_of_the_conditions_are_left_out(study: Path, run: Run) -> None:
     path = study / "stimuli" / "stimuli.tsv"
     lines = path.read_text().splitlines(keepends=True)
@@ -224,6 +248,7 @@ def test_rows_and_durations_that_are_none(study: Path, run: Run) -> None:
     ("options", "said"),
     [
         (["--format", "jspsych"], "--format jspsych needs --out DIR, where the lists go"),
+        (["--pause", "inf"], "--pause inf: give seconds, such as 1"),
         (["--task", "a_b"], "--task a_b: BIDS takes letters and digits only, such as avmit"),
         (
             ["--per-run", "9"],
