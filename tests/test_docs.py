@@ -83,12 +83,25 @@ def study(after_demo: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.filterwarnings("ignore")
 def test_what_people_md_shows(study: Path, run: Run) -> None:
-    text = (ROOT / "docs" / "people.md").read_text(encoding="utf-8")
+    check_shown("people.md", 6, run)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_report_md_shows(after_demo: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("matplotlib", "bokeh", "sklearn"):
+        pytest.importorskip(module)
+    monkeypatch.chdir(after_demo)
+    check_shown("report.md", 2, run)
+
+
+def check_shown(page: str, least: int, run: Run) -> None:
+    """Run each block of a page, at least so many, and compare what commands say."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     found = re.findall(r"```(console|python)\n(.*?)```", text, re.DOTALL)
-    assert len(found) >= 6
+    assert len(found) >= least
     for kind, block in found:
         if kind == "python":
-            exec(compile(block, "docs/people.md", "exec"), {"__name__": "__main__"})
+            exec(compile(block, f"docs/{page}", "exec"), {"__name__": "__main__"})
             continue
         for shown in block.split("$ ")[1:]:
             command, _, expected = shown.partition("\n")
