@@ -1,5 +1,6 @@
 """The Parquet file that embedding-atlas reads: positions, neighbours and the small columns."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,9 @@ from avmit import AvmitError
 from conversion.package.manifest import read_package
 from conversion.whole import whole_path
 from conversion.wording import printable
-from experiments.extras import require
 from experiments.report.measures.embeddings import Progress, read_embedded
-from experiments.report.measures.maps import COMPONENTS, EXTRA, Kind, position, reduced
-from experiments.report.measures.nearest import neighbours
+from experiments.report.measures.maps import COMPONENTS, Kind, position
+from experiments.report.measures.nearest import NONE, neighbours
 
 _NEAR = 15
 
@@ -29,7 +29,7 @@ def write_atlas(
     """Write a config's rows for embedding-atlas, and return the command that shows them.
 
     `x` and `y` are as on the page; `neighbors` has `ids`, row numbers, and `distances`, 1 minus the
-    cosine, of the nearest rows.
+    cosine, of the nearest rows; those of a row that is not finite are none.
 
     Raises:
         AvmitError: there is no such config or modality, or the file cannot be written.
@@ -43,14 +43,10 @@ def write_atlas(
         )
     if path.suffix != ".parquet":
         raise AvmitError(f"{printable(str(path))}: name a file that ends in .parquet")
-    decomposition = require("sklearn.decomposition", "a report", EXTRA)
     embedded = read_embedded(package, manifests[config], progress)
     matrix = embedded.features.matrix(modality)
     places = position(matrix, kind)
-    narrow = matrix
-    if matrix.shape[1] > COMPONENTS and len(matrix) > COMPONENTS:
-        narrow = reduced(decomposition, matrix, COMPONENTS)
-    ids, cosines = neighbours(narrow, np.arange(len(narrow)), _NEAR)
+    ids, cosines = neighbours(matrix, np.arange(len(matrix)), _NEAR, COMPONENTS)
     silent = None if embedded.silent is None else set(embedded.silent)
     names = embedded.features.ids
     quiet = [None if silent is None else one in silent for one in names]
@@ -64,8 +60,8 @@ def write_atlas(
             "y": places[:, 1],
             "neighbors": pa.array(
                 [
-                    {"ids": of, "distances": far}
-                    for of, far in zip(ids.tolist(), (1 - cosines).tolist(), strict=True)
+                    {"ids": of[of != NONE].tolist(), "distances": far[of != NONE].tolist()}
+                    for of, far in zip(ids, np.maximum(1 - cosines, 0), strict=True)
                 ],
                 pa.struct([("ids", pa.list_(pa.int64())), ("distances", pa.list_(pa.float32()))]),
             ),
@@ -74,4 +70,5 @@ def write_atlas(
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_path(path) as temporary:
         pq.write_table(table, temporary)
-    return f"embedding-atlas {path} --text filename --x x --y y --neighbors neighbors"
+    columns = "--text filename --x x --y y --neighbors neighbors"
+    return f"embedding-atlas {shlex.quote(str(path))} {columns}"

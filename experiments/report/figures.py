@@ -168,9 +168,10 @@ def scattered(
 ) -> Any:
     """Draw a map with a legend."""
     made, axes = figure(4.6, 6.6)
-    colours = np.array([*palette(len(classes)), "#999999"], object)
+    colours = [*palette(len(classes)), "#999999"]
+    points = require("matplotlib.colors", "a report", EXTRA).to_rgba_array(colours)[numbers]
     size = float(np.clip(20_000 / max(len(positions), 1), 1, 25))
-    axes.scatter(*positions.T, s=size, c=colours[numbers].tolist(), linewidths=0, alpha=0.7)
+    axes.scatter(*positions.T, s=size, c=points, linewidths=0, alpha=0.7)
     for colour, name in zip(colours, classes, strict=False):
         axes.plot([], [], "o", color=colour, label=name, markersize=4)
     axes.set_xticks([])

@@ -17,7 +17,7 @@ from experiments.report import figures, sections
 from experiments.report.measures.counts import Videos, read_videos
 from experiments.report.measures.embeddings import Embedded, Progress, read_embedded
 from experiments.report.measures.maps import EXTRA, Kind, on_grid, position
-from experiments.report.measures.nearest import neighbours
+from experiments.report.measures.nearest import NONE, neighbours
 from experiments.report.page import Picture, Section, render
 from experiments.report.scatter import Rows, maps
 
@@ -90,7 +90,8 @@ class Group:
         for name, matrix in config.features.matrices.items():
             title = f"{config.config} {name}"
             self.positions[title] = on_grid(position(matrix, kind))
-            self.near[title] = neighbours(matrix, self.clips, _NEAR)[0].tolist()
+            near = neighbours(matrix, self.clips, _NEAR)[0]
+            self.near[title] = [[row for row in of if row != NONE] for of in near.tolist()]
 
     def pictures(self, classes: Sequence[str]) -> Iterator[Picture]:
         """Yield the maps as pictures."""

@@ -122,7 +122,8 @@ def embeddings(configs: Sequence[Embedded]) -> Section:
             lines.append(f"{one.config}: {count}, by {one.silence}.")
         for name, matrix in one.features.matrices.items():
             of_rows, far = one.features.lengths[name], far_off(matrix)
-            length = norms(matrix[~far]) if far.any() else norms(matrix)
+            usual = matrix[~far] if far.any() else matrix
+            length = norms(usual)
             steps[f"{one.config} {name}"], lengths[f"{one.config} {name}"] = of_rows, length
             if far.any():
                 names = [one.features.ids[row] for row in np.flatnonzero(far)[:_MOST_FAR]]
@@ -130,13 +131,14 @@ def embeddings(configs: Sequence[Embedded]) -> Section:
                 lines.append(
                     f"{one.config} {name}: {far.sum():,} of {len(far):,} rows are not finite, or "
                     f"{FAR:,} times as long as the median ({', '.join(names)}{more}). They are "
-                    "left out of the norms, and stand at the lower left corner of the map."
+                    "left out of the norms and dead dimensions, and stand at the lower left corner "
+                    "of the map."
                 )
             low, high = int(of_rows.min()), int(of_rows.max())
             said = str(low) if low == high else f"{low} to {high}"
             numbers = [
                 str(matrix.shape[1]),
-                str(dead(matrix)),
+                str(dead(usual)) if len(usual) else "",
                 f"{np.median(length):.4g}" if len(length) else "",
             ]
             table.append([one.config, name, *numbers, said])
@@ -175,11 +177,15 @@ def side_by_side(configs: Sequence[Embedded]) -> Iterator[Section]:
             same = one.features.classes == other.features.classes
             if name not in other.features.matrices or not same or one.features.labels is None:
                 continue
-            pair = [each.features.rdm(name, "correlation", "class") for each in (one, other)]
+            pair = [each.class_rdm(name) for each in (one, other)]
             if pair[0].shape != pair[1].shape or len(pair[0]) < 3:
                 continue
             upper = np.triu_indices(len(pair[0]), 1)
-            rho = float(stats.spearmanr(pair[0][upper], pair[1][upper]).statistic)
+            known = ~np.isnan(pair[0][upper] + pair[1][upper])
+            if known.sum() < 3:
+                continue
+            ranked = stats.spearmanr(pair[0][upper][known], pair[1][upper][known])
+            rho = float(ranked.statistic)
             common = len(set(one.features.ids) & set(other.features.ids))
             both = f"{one.config}, {other.config}"
             table.append([both, name, f"{common:,}", f"{rho:.3f}"])

@@ -1,7 +1,7 @@
 """What the embeddings of a config are like: means over time, norms, dead dimensions, silence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,21 @@ class Embedded:
     def labels(self) -> list[str]:
         """The class of each row, empty for none."""
         return self.features.label_names or [""] * len(self.splits)
+
+    def class_rdm(self, modality: str) -> npt.NDArray[np.float64]:
+        """Return 1 minus Pearson's r between classes' means, from the rows that are not far off.
+
+        NaN of a class without such rows.
+        """
+        labels = self.features.labels
+        assert labels is not None
+        near = ~far_off(self.features.matrix(modality))
+        there = np.unique(labels[labels >= 0])
+        found = np.full((len(there), len(there)), np.nan)
+        kept = np.isin(there, labels[near])
+        rows = replace(self.features, labels=np.where(near, labels, -1))
+        found[np.ix_(kept, kept)] = rows.rdm(modality, "correlation", "class")
+        return found
 
 
 def read_embedded(package: Path, manifest: Manifest, progress: Progress) -> Embedded:

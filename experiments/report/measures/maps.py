@@ -34,6 +34,8 @@ def position(matrix: Matrix, kind: Kind = "pca") -> npt.NDArray[np.float32]:
     if near.sum() < 3:
         return places
     usual = matrix if near.all() else matrix[near]
+    if (usual == usual[:1]).all():
+        return places
     found = _umap(decomposition, usual) if kind == "umap" else reduced(decomposition, usual, 2)
     places[near] = found
     places[~near] = found.min(axis=0)

@@ -29,8 +29,8 @@ from experiments.report.measures.embeddings import (
     read_embedded,
 )
 from experiments.report.measures.maps import GRID, on_grid, position
-from experiments.report.measures.nearest import neighbours
-from experiments.report.sections import embeddings
+from experiments.report.measures.nearest import NONE, neighbours
+from experiments.report.sections import embeddings, side_by_side
 
 
 def videos_of(rows: list[dict[str, str]], test: set[str]) -> Videos:
@@ -188,8 +188,8 @@ def test_far_off_rows_are_named(package: Path) -> None:
     ids = embedded.features.ids
     assert section.lines[2:] == [
         f"vggish_vgg16 visual: 2 of {len(ids)} rows are not finite, or 1,000 times as long as the "
-        f"median ({ids[3]}, {ids[7]}). They are left out of the norms, and stand at the lower left "
-        "corner of the map."
+        f"median ({ids[3]}, {ids[7]}). They are left out of the norms and dead dimensions, and "
+        "stand at the lower left corner of the map."
     ]
     usual = np.delete(matrix, [3, 7], axis=0)
     rows = {row[1]: row for row in section.tables[0][1:]}
@@ -199,3 +199,54 @@ def test_far_off_rows_are_named(package: Path) -> None:
     assert before is not None and found is not None
     assert before.counts.sum() - found.counts.sum() == (embedded.splits[7] == "test")
     assert np.isfinite(found.accuracy)
+
+
+def noise(rows: int, width: int, seed: int = 3) -> Matrix:
+    return np.random.default_rng(seed).standard_normal((rows, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize("value", [0, np.nan, np.inf, -np.inf, 3e38])
+def test_rows_that_are_all_the_same(value: float) -> None:
+    matrix = np.full((9, 4), value, np.float32)
+    np.testing.assert_array_equal(on_grid(position(matrix)), np.zeros((9, 2)))
+    assert neighbours(matrix, np.arange(9), 3)[0].shape == (9, 3)
+
+
+def test_rows_without_numbers_have_no_neighbours() -> None:
+    matrix = noise(40, 6)
+    matrix[3, 1], matrix[5] = np.nan, np.inf
+    matrix[7] *= np.float32(1e37)
+    found, cosines = neighbours(matrix, np.arange(40), 38)
+    assert (found[[3, 5]] == NONE).all() and np.isnan(cosines[[3, 5]]).all()
+    for row in (0, 7, 39):
+        assert sorted(found[row].tolist()) == [NONE, *sorted({*range(40)} - {3, 5, row})]
+        assert (np.diff(cosines[row, :37]) <= 0).all()
+
+
+def test_neighbours_within_components_have_exact_cosines() -> None:
+    matrix = noise(200, 5) @ noise(5, 90, 4) + 1e-3 * noise(200, 90, 5)
+    exact, cosines = neighbours(matrix, np.arange(200), 6)
+    found, told = neighbours(matrix, np.arange(200), 6, within=8)
+    assert (found == exact).mean() > 0.95
+    np.testing.assert_allclose(told, cosines, atol=1e-4)
+
+
+def test_rows_that_are_not_finite_leave_configs_comparable(package: Path) -> None:
+    manifests = read_package(package)
+    pair = [
+        read_embedded(package, manifests[config], lambda done, total: None)
+        for config in ("vggish_vgg16", "yamnet_effnet")
+    ]
+    for seed, embedded in enumerate(pair):
+        for values in embedded.features.matrices.values():
+            values[:] = noise(len(values), values.shape[1], seed)
+    before = [section.tables[0] for section in side_by_side(pair)]
+    assert [row[1] for row in before[0]] == ["modality", "audio", "visual"]
+    labels = pair[0].features.labels
+    assert labels is not None
+    matrix = pair[0].features.matrix("visual")
+    matrix[0] = np.nan
+    matrix[labels == labels[5]] = np.inf
+    ((_, audio, visual),) = [section.tables[0] for section in side_by_side(pair)]
+    assert audio == before[0][1]
+    assert visual[:3] == before[0][2][:3] and -1 <= float(visual[3]) <= 1

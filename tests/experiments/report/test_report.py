@@ -3,12 +3,16 @@
 import hashlib
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support.commands import Run
 from support.lists import make_package, write_list
 from support.releases import visible
+
+from experiments.report.measures.embeddings import Embedded, read_embedded
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +118,25 @@ def test_atlas(run: Run, package: Path, tmp_path: Path) -> None:
         assert len(near["ids"]) == 15 and number not in near["ids"]
         assert near["distances"] == sorted(near["distances"])
     assert set(rows[0]) == {"filename", "label", "split", "silent", "x", "y", "neighbors"}
+
+
+def test_atlas_of_rows_that_are_not_finite(
+    run: Run, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extreme(*arguments: Any) -> Embedded:
+        found = read_embedded(*arguments)
+        found.features.matrices["visual"][[2, 4, 6]] = [[np.nan], [np.inf], [3e38]]
+        return found
+
+    monkeypatch.setattr("experiments.report.atlas.read_embedded", extreme)
+    file = tmp_path / "my atlas" / "atlas.parquet"
+    ran = run("report", listed, "--atlas", file, "--config", "mine")
+    assert (ran.code, ran.err) == (0, "")
+    command = ran.out.splitlines()[1].split(" --text ")[0]
+    assert command == f"  embedding-atlas '{file}'"
+    rows = pq.read_table(file).to_pylist()
+    for number, row in enumerate(rows):
+        expected = set() if number in (2, 4) else {*range(len(rows))} - {2, 4, number}
+        assert set(row["neighbors"]["ids"]) == expected
+        assert len(row["neighbors"]["distances"]) == len(expected)
+        assert np.isfinite([row["x"], row["y"], *row["neighbors"]["distances"]]).all()
