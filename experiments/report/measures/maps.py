@@ -14,6 +14,8 @@ EXTRA = "'avmit[report]'"
 _LARGE = 1e15
 COMPONENTS = 64
 """Neighbours are looked for among so many principal components, not in full width."""
+_SAMPLE = 10_000
+"""So many rows tell where components lie nearly as well as any more, in a fraction of the time."""
 GRID = 30_000
 """Positions are whole numbers up to this, far finer than a screen: less to write than floats."""
 
@@ -55,19 +57,26 @@ def _umap(decomposition: object, matrix: Matrix) -> Matrix:
 def reduced(decomposition: object, matrix: Matrix, count: int) -> Matrix:
     """Return the first principal components, as far as there are so many.
 
-    Values whose squares are no float32 are made smaller, all by one factor, and NaN is 0.
+    Of many rows, an even sample tells where components lie. Values whose squares are no float32 are
+    made smaller, all by one factor, and NaN is 0.
     """
     count = min(count, *matrix.shape)
-    if not np.isfinite(matrix).all():
+    largest = max(matrix.max(initial=0), -matrix.min(initial=0))
+    if not np.isfinite(largest):
         matrix = np.nan_to_num(matrix, nan=0.0)
-    largest = np.abs(matrix).max(initial=0)
+        largest = max(matrix.max(initial=0), -matrix.min(initial=0))
     if largest > _LARGE:
         matrix = matrix / largest
     pca = decomposition.PCA(count, svd_solver="randomized", iterated_power=4, random_state=0)  # type: ignore[attr-defined]
-    components: Matrix = pca.fit_transform(matrix)
+    pca.fit(matrix[_evenly(len(matrix), _SAMPLE)] if len(matrix) > _SAMPLE else matrix)
+    components: Matrix = pca.transform(matrix)
     if components.shape[1] < 2:
         components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
     return components
+
+
+def _evenly(rows: int, wanted: int) -> npt.NDArray[np.int64]:
+    return np.arange(wanted, dtype=np.int64) * rows // wanted
 
 
 def on_grid(positions: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:

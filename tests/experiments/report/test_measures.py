@@ -146,6 +146,17 @@ def test_maps_and_norms() -> None:
     np.testing.assert_allclose(norms(matrix), np.linalg.norm(matrix, axis=1), rtol=1e-5)
 
 
+def test_a_map_of_many_rows() -> None:
+    noise = np.random.default_rng(6).standard_normal((30_001, 5), np.float32)
+    matrix: Matrix = noise * np.array([6, 3, 1, 1, 1], np.float32) + 7
+    placed = position(matrix)
+    centred = (matrix - matrix.mean(axis=0)).astype(np.float64)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    for number, axis in enumerate(axes[:, :-3:-1].T):
+        assert abs(np.corrcoef(placed[:, number], centred @ axis)[0, 1]) > 0.999
+    np.testing.assert_array_equal(position(matrix), placed)
+
+
 def test_rows_that_are_far_off_have_no_say() -> None:
     matrix = np.random.default_rng(3).standard_normal((40, 6)).astype(np.float32)
     matrix[:4] = np.array([[3e38] * 6, [np.nan] * 6, [0] * 5 + [-np.inf], [0] * 6])
