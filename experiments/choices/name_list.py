@@ -13,6 +13,7 @@ from conversion.wording import printable
 
 KEY = "filename"
 _MOST_BYTES = 256_000_000
+_REMEDY = f"take what `avmit silent` wrote, or begin the list with the line {KEY}"
 
 
 def read_names(place: str | os.PathLike[str]) -> list[str]:
@@ -32,7 +33,7 @@ def read_names(place: str | os.PathLike[str]) -> list[str]:
     except OSError as error:
         reason = printable(error.strerror or str(error))
         raise AvmitError(f"{printable(str(path))} cannot be read ({reason})") from None
-    table = read_csv_table(path, data, [KEY])
+    table = read_csv_table(path, data, [KEY], remedy=_REMEDY)
     table.check([])
     names: list[str] = table.rows[KEY].tolist()
     return names

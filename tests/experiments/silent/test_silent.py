@@ -209,7 +209,10 @@ def test_a_list_beside_what_rows_know(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"name\nvideo-0.mp4\n", "{file}, row 1: no column filename; it has name: take"),
+        (
+            b"name\nvideo-0.mp4\n",
+            "{file}, row 1: no column filename; it has name: take what `avmit ",
+        ),
         (b"filename,r1\nvideo-0.mp4\n", "{file}, row 2: 1 fields where the header has 2"),
         (b"\xff", "{file} is not UTF-8 CSV"),
         (None, "{file} cannot be read (No such file or directory)"),
