@@ -90,6 +90,10 @@ async function save(name) {
   }
 }
 
+function ask(leaving) {
+  leaving.preventDefault();
+}
+
 async function main() {
   const name = new URLSearchParams(location.search).get("run") ?? "";
   const list = /^[\w-]+$/.test(name) ? await fetch(`lists/${name}.json`) : null;
@@ -97,8 +101,12 @@ async function main() {
     document.body.textContent = `There is no list of the name '${name}': add ?run=sub-01_run-01 to the address.`;
     return;
   }
-  await jsPsych.run(experiment(await list.json()));
+  const rows = await list.json();
+  // Ratings are saved at the end: let the browser ask before a tab is closed that has them.
+  addEventListener("beforeunload", ask);
+  await jsPsych.run(experiment(rows));
   await save(name);
+  removeEventListener("beforeunload", ask);
 }
 
 main();

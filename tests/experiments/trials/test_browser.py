@@ -88,6 +88,7 @@ def test_a_run_is_shown_rated_and_saved(served: str, browser: Any, tmp_path: Pat
     tab.on("request", lambda request: asked.append(request.url))
     rate(tab, f"{served}/index.html?run=sub-01_run-01", 8)
     tab.get_by_text("Your ratings are saved.").wait_for()
+    assert leaves(tab)
     assert problems == []
     assert all(url.startswith((f"{served}/", "blob:", "data:")) for url in asked)
     listed = json.loads((tmp_path / "lists" / "sub-01_run-01.json").read_text())
@@ -99,6 +100,18 @@ def test_a_run_is_shown_rated_and_saved(served: str, browser: Any, tmp_path: Pat
     assert [row["rating"] for row in rows] == [str(1 + number % 3) for number in range(8)]
     # No answer before the clip has ended.
     assert all(float(row["rt"]) > 300 for row in rows)
+    tab.close()
+
+
+def leaves(tab: Any) -> bool:
+    """Whether the page lets a tab be closed without asking."""
+    return bool(tab.evaluate("dispatchEvent(new Event('beforeunload', {cancelable: true}))"))
+
+
+def test_a_run_is_not_left_by_mistake(served: str, browser: Any) -> None:
+    tab = browser.new_page()
+    rate(tab, f"{served}/index.html?run=sub-01_run-01", 1)
+    assert not leaves(tab)
     tab.close()
 
 
