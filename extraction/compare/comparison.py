@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avmit import AvmitError
-from extraction.compare.sides import Side, find_sides, pairs
+from extraction.compare.sides import Side, find_sides, in_packages, pairs
 from extraction.compare.similarity import Similarity, similarity
 
 WORST = 10
@@ -155,7 +155,9 @@ def compare(
     common = {name: place for place, name in enumerate(n for n in names_a if n in there)}
     result.only_a, result.only_b = len(set(names_a)) - len(common), len(there) - len(common)
     if not common:
-        raise AvmitError(f"{config_a} and {config_b} in {package} have no video in common")
+        raise AvmitError(
+            f"{in_packages(a, b)} have no video in common: name two configs of the same videos"
+        )
     total = len(both) * (len(names_a) + len(names_b))
     total += len(common) if result.columns else 0
     progress(0, total)

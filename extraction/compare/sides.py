@@ -105,6 +105,13 @@ def find_sides(package: Path, *named: str) -> tuple[Side, ...]:
     return tuple(Side(*one, said, key) for one, said in zip(found, named, strict=True))
 
 
+def in_packages(a: Side, b: Side) -> str:
+    """Say where two configs are, as `a and b in avmit`, or `a in avmit and b in other`."""
+    if a.package == b.package:
+        return f"{a.manifest.config} and {b.manifest.config} in {a.package}"
+    return " and ".join(f"{side.manifest.config} in {side.package}" for side in (a, b))
+
+
 def _find(package: Path, named: str) -> tuple[Path, Manifest]:
     config = named
     if "/" in named:

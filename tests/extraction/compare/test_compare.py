@@ -153,6 +153,29 @@ def test_what_cannot_be_compared(package: Path, tmp_path: Path) -> None:
         compare(package, "vggish_vgg16", "nowhere/mine")
 
 
+def test_no_video_in_common(tmp_path: Path, run: Run) -> None:
+    for number, out in enumerate(("avmit", "other")):
+        folder = tmp_path / f"sources{number}"
+        asked = {"videos_per_label": 2, "test_per_label": 1, "seed": number}
+        generate_release(folder, sets=["vggish_vgg16"], **asked)
+        (folder / "VGGish_VGG16").rename(folder / "mine")
+        convert(folder, tmp_path / out, Options(tfrecords={"mine": folder / "mine"}, workers=1))
+    remedy = "have no video in common: name two configs of the same videos"
+    ran = run("compare", "avmit", "mine", "other/mine")
+    assert (ran.code, ran.out, ran.err) == (
+        *(1, ""),
+        f"avmit: mine in avmit and mine in other {remedy}\n",
+    )
+    # The first package need not have a part in it.
+    ran = run("compare", "other", f"{tmp_path}/avmit/mine", "mine")
+    assert ran.err == f"avmit: mine in {tmp_path}/avmit and mine in other {remedy}\n"
+    shutil.copytree(tmp_path / "other" / "mine", tmp_path / "avmit" / "theirs")
+    manifest = tmp_path / "avmit" / "theirs" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"mine"', '"theirs"'))
+    ran = run("compare", "avmit", "mine", "theirs")
+    assert ran.err == f"avmit: mine and theirs in avmit {remedy}\n"
+
+
 def test_columns_that_one_side_has_alone(copied: Path) -> None:
     with_one_column(copied, "vggish_vgg16", "audio", "heard")
     with_one_column(copied, "vggish_vgg16", "visual", "seen")
