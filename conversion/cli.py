@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from conversion.lazy import Lazy, lazy_group
+from conversion.stopped import Stopped
 
 COMMANDS = {
     "download": Lazy(
@@ -73,8 +74,8 @@ def run(commands: dict[str, Lazy]) -> None:
     app.callback()(avmit)
     try:
         app(prog_name="avmit")
-    except _Interrupted:
-        print("avmit: interrupted; run again to go on", file=sys.stderr)
+    except Stopped as stopped:
+        print(f"avmit: {str(stopped) or 'interrupted; run again to go on'}", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         _fail(_mendable(error))
@@ -111,12 +112,8 @@ def _mendable(error: Exception) -> str:
     raise error
 
 
-class _Interrupted(BaseException):
-    """Ctrl-C or SIGTERM, under a name that typer does not catch on the way to `run`."""
-
-
 def _interrupt(*_: object) -> None:
-    raise _Interrupted
+    raise Stopped
 
 
 def _escape_what_cannot_be_encoded() -> None:

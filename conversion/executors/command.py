@@ -17,9 +17,11 @@ from conversion.executors import ray_tasks, slurm
 from conversion.executors.planned import ask_slurm, work_of
 from conversion.executors.ray_tasks import RayOptions
 from conversion.executors.slurm_options import SlurmOptions
+from conversion.executors.submitting import submitting
 from conversion.executors.work import Work, ranges
 from conversion.parts.command import finish, show_jobs
 from conversion.parts.plan import Plan
+from conversion.stopped import saying
 from conversion.terminal import OnlyConfigs, PackageFolder, progress_bar, show
 
 Executor = Literal["local", "slurm", "ray"]
@@ -215,7 +217,11 @@ def compute(
         submitted = _submit(engine, work)
         if not (submitted and engine.wait):
             return
-        _wait(work)
+        with saying(
+            f"waits no longer, and the jobs go on: look with `avmit jobs {work.out}`, or run this "
+            "again to wait"
+        ):
+            _wait(work)
     if work.is_together():  # as Slurm's last job has done
         show(f'{out}: load it with load_dataset("{out}", "{plans[-1].config}")')
     else:
@@ -235,14 +241,16 @@ def _compute_by_ray(engine: Engine, work: Work) -> None:
 
 def _submit(engine: Engine, work: Work) -> bool:
     """Submit the work, and tell whether it was; a dry run writes the scripts alone."""
-    submission = slurm.prepare(work, engine.slurm, there=not engine.dry_run)
     if engine.dry_run:
+        submission = slurm.prepare(work, engine.slurm, there=False)
         slurm.write(submission)
         for path, text in submission.scripts.items():
             show(f"# {path}", *text.splitlines())
         show(*slurm.commands(submission))
         return False
-    submission = slurm.submit(work, submission)
+    slurm.check_there()
+    with submitting(work.out):
+        submission = slurm.submit(work, slurm.prepare(work, engine.slurm))
     show(*slurm.describe(work, submission))
     return True
 

@@ -63,7 +63,7 @@ def prepare(work: Work, options: SlurmOptions, *, there: bool = True) -> Submiss
         AvmitError: there is no Slurm, or jobs of another cut are in the queue.
     """
     if there:
-        _check_there()
+        check_there()
     of = _dealt_to(work, options, _most_tasks() if there else _ANY_SIZE)
     queued = in_queue(work) if there else []
     taken = {shard for job in queued for shard in job.shards}
@@ -194,7 +194,12 @@ def _most_tasks() -> int:
     return max(1, int(found[1])) if found else _ANY_SIZE
 
 
-def _check_there() -> None:
+def check_there() -> None:
+    """Refuse a machine that cannot submit jobs.
+
+    Raises:
+        AvmitError: there is no Slurm.
+    """
     if shutil.which("sbatch") is None:
         raise ground.AvmitError(
             "no sbatch here: run this where jobs are submitted to Slurm, see the script with "

@@ -19,6 +19,7 @@ from conversion.package.manifest import NAME
 from conversion.parts.jobs import Job, Jobs, Queued
 from conversion.parts.jobs import jobs as jobs_of
 from conversion.parts.place import PlanFolder, plans
+from conversion.stopped import saying
 from conversion.terminal import OnlyConfigs, PackageFolder, cell, show, table_console
 
 _LISTED = 20
@@ -82,7 +83,10 @@ def show_jobs(
         table_console().print(_shown(names, found(), failed))
         return
     console = table_console()
-    with Live(console=console, auto_refresh=False) as live:
+    with (
+        saying("watches no longer, and what is at work goes on"),
+        Live(console=console, auto_refresh=False) as live,
+    ):
         while True:
             states = found()
             live.update(_shown(names, states, failed), refresh=True)

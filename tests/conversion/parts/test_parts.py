@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.commands import Run
+from support.places import ROOT
 from support.releases import sharded_options
 
 from avmit import AvmitError
@@ -419,6 +423,27 @@ def test_watching_ends_when_all_is_done(out: Path, run: Run) -> None:
     ran = run("jobs", "avmit", "--watch")
     assert ran.code == 0
     assert f"{NAME}: 48 of 48 rows; shards: 3 done" in ran.out
+
+
+def test_watching_is_stopped(out: Path) -> None:
+    unfinish(*folder_of(out))
+    terminal, stdout = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "avmit_cli", "jobs", str(out), "--watch"],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    os.close(stdout)
+    os.read(terminal, 1)  # it is shown
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    os.close(terminal)
+    assert (process.returncode, err) == (
+        130,
+        "avmit: watches no longer, and what is at work goes on\n",
+    )
 
 
 @pytest.mark.parametrize("command", ["jobs", "finish"])

@@ -5,6 +5,7 @@ Each time the package is, byte for byte, what one machine makes.
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from support import onnx_models as models
 from support import slurm as slurms
 from support.commands import Ran
 from support.hub.server import HubServer
-from support.lab import Lab, ended, files
+from support.lab import BY_HELD, Lab, ended, files
 from support.slurm import Slurm
 
 from conversion.convert.build import Options, convert
@@ -152,6 +153,43 @@ def test_a_node_that_lacks_the_weights(slurm: Slurm, lab: Lab, hub: HubServer) -
     again = lab.extract_by("far", *asked, "--wait")
     assert (again.code, again.err) == (0, ""), again
     assert files(lab.folder / "far") == files(lab.folder / "alone")
+
+
+def test_waiting_ends_and_the_jobs_go_on(slurm: Slurm, lab: Lab) -> None:
+    hold = lab.hold(0)
+    hold.touch()
+    asked = ("--max-shard-size", "20kB", *BY_HELD, "--executor", "slurm", "--wait")
+    process = lab.start(*lab.command("left", *asked))
+    slurm.until(lambda: "RUNNING" in slurm.jobs().values())
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    code, out, err = ended(process)
+    assert (code, err) == (
+        130,
+        "avmit: waits no longer, and the jobs go on: look with `avmit jobs left`, or run this "
+        "again to wait\n",
+    )
+    assert "submitted job " in out
+    assert "RUNNING" in slurm.jobs().values()
+    hold.unlink()
+    again = lab.extract_by("left", *asked)
+    assert (again.code, again.err) == (0, ""), again
+    assert lab.extract("undisturbed", "20kB").code == 0
+    assert files(lab.folder / "left") == files(lab.folder / "undisturbed")
+
+
+def test_two_submissions_at_once(slurm: Slurm, lab: Lab) -> None:
+    asked = ("--max-shard-size", "20kB", *BY_HELD, "--executor", "slurm")
+    processes = [lab.start(*lab.command("twice", *asked)) for _ in range(2)]
+    first, second = sorted(map(ended, processes), key=lambda ran: "submitted" not in ran.out)
+    job = job_of(first)
+    assert "submitted" not in second.out
+    if second.code:  # it came while the other one was at it
+        assert " is submitting work of twice at this moment: run this again" in second.err
+    slurm.until(lambda: not slurm.jobs())
+    logs = (lab.folder / "twice").rglob("*.log")
+    arrays = [re.fullmatch(r"(\d+)_\d+\.log", path.name) for path in logs]
+    assert {found[1] for found in arrays if found} <= {job}
 
 
 def test_convert(slurm: Slurm, lab: Lab, small_release: Path, tmp_path: Path) -> None:
