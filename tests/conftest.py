@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -156,9 +157,14 @@ def run(
 
     def run_avmit(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["avmit", *map(str, arguments)])
+        usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with pytest.raises(SystemExit) as stopped:
             avmit_cli.main()
+        for number, handler in usual.items():
+            signal.signal(number, handler)
         captured = capsys.readouterr()
+        if stopped.value.code == 130:  # it was meant for the tests, as by `timeout`
+            pytest.exit("a signal came while a test ran `avmit`", 130)
         return Ran(stopped.value.code or 0, captured.out, captured.err)
 
     yield run_avmit
