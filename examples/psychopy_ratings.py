@@ -71,7 +71,9 @@ def show(rows: Sequence[dict[str, Any]], folder: Path, pause: float) -> Iterator
         else:
             movie = visual.MovieStim(window, str(folder / str(row["movie"])), size=None)
             movie.play()
-            onset = clock.getTime()
+            movie.draw()
+            window.flip()
+            onset = clock.getTime()  # from here on, the first frame is seen
             while not movie.isFinished:
                 movie.draw()
                 window.flip()
