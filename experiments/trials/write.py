@@ -1,5 +1,6 @@
 """Write lists where they are wanted, over nothing that is there."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ def write_lists(out: Path, files: dict[str, bytes]) -> Written:
 
     Raises:
         AvmitError: a file of such a name has another content, or a folder cannot be written to.
+        OSError: the disk is full.
     """
     wanted = dict(files)
     unlisted: list[str] = []
@@ -39,23 +41,23 @@ def write_lists(out: Path, files: dict[str, bytes]) -> Written:
         is_ours = bool(listed) and not (out / PARTICIPANTS).is_symlink()
         grows = is_ours and listed != participants and participants.startswith(listed)
         unlisted = [] if grows else sorted(_first_cells(participants) - _first_cells(listed))
-    there: list[str] = []
-    others: list[str] = []
-    for name, content in wanted.items():
-        if os.path.lexists(out / name):
-            (there if _same(out / name, content) else others).append(name)
+    present = [name for name in wanted if os.path.lexists(out / name)]
+    there = {name for name in present if _same(out / name, wanted[name])}
+    others = [name for name in present if name not in there]
     if others:
         raise AvmitError(
             f"{out} has other files of these names: {some(others)}: choose another --out"
         )
     try:
-        for name in wanted.keys() - there:
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, wanted[name], durable=False)
+        for name, content in wanted.items():
+            if name not in there:
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(out / name, content, durable=False)
         if grows:
             write_whole(out / PARTICIPANTS, files[PARTICIPANTS], durable=False)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise AvmitError(
             f"cannot write to {out} ({error.strerror or error}): choose another --out"
         ) from None

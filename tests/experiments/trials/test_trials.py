@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from support.commands import Ran, Run
 from support.people import table, tree
 
+AVMIT = [sys.executable, "-c", "from avmit_cli import main; main()"]
 DESIGN = ("--runs", 2, "--per-run", 8, "--subjects", 3, "--seed", 7, "--repeat-clips")
 COLUMNS = [
     *("trial", "stim_id", "stim_file", "movie", "stim_type"),
@@ -126,7 +128,8 @@ def test_the_same_lists_in_each_format(study: Path, run: Run, form: str, read: A
 
 
 def test_psychopy_reads_the_lists(study: Path, run: Run) -> None:
-    # Run with PsychoPy 2026.2.5, which no extra brings: it is a gigabyte, with Qt and more.
+    # Run with PsychoPy 2026.2.5, which no extra brings: it is 1.5 GB, with Qt and more. To read
+    # lists, `pip install --no-deps psychopy json_tricks i18next` is enough (70 MB).
     data = pytest.importorskip("psychopy.data", exc_type=ImportError)
     for form, ending in (("psychopy", "csv"), ("xlsx", "xlsx")):
         trials(run, study, "--format", form, "--out", form)
@@ -260,6 +263,35 @@ def test_rows_and_durations_that_are_none(study: Path, run: Run) -> None:
 def test_options_that_cannot_be(study: Path, run: Run, options: list[str], said: str) -> None:
     ran = trials(run, study, *options)
     assert (ran.code, ran.out, ran.err) == (1, "", f"avmit: {said}\n")
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    study: Path, run: Run, tmp_path: Path
+) -> None:
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    design = ["trials", "--stimuli", study, *DESIGN, "--format", "psychopy"]
+    command = shlex.join([*AVMIT, *map(str, design), "--out", str(disk / "lists")])
+    script = f"""
+        mount -t tmpfs -o size=8k tmpfs {disk} || exit 77
+        {command}; echo "exit $?"; ls {disk}/lists
+        mount -o remount,size=1m {disk}
+        {command} && cp -a {disk}/lists {copy}
+    """
+    ran = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+    if ran.returncode == 77 or "unshare failed" in ran.stderr:
+        pytest.skip(f"a small file system cannot be mounted here: {ran.stderr}")
+    assert ran.stderr == (
+        "avmit: the disk is full: make room and run again; what was finished is kept\n"
+    )
+    lines = ran.stdout.splitlines()
+    first = lines[1 : lines.index("3 subjects, 2 runs of 8 trials: 48 trials")]
+    trials(run, study, "--format", "psychopy", "--out", "other/lists")
+    files = tree(Path("other/lists"))
+    # In the order in which they are needed.
+    assert (lines[0], first) == ("exit 1", list(files)[: len(first)])
+    assert len(first) < len(files)
+    assert tree(copy) == files
 
 
 def test_no_stimuli(run: Run, tmp_path: Path) -> None:
