@@ -114,15 +114,19 @@ def _check_different(clips: Sequence[Clip]) -> None:
 def _listed(path: Path, annotations: Annotations) -> list[str]:
     try:
         text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no text in UTF-8"
-        raise AvmitError(f"--list {path} cannot be read ({reason})") from None
+    except OSError as error:
+        raise AvmitError(f"--list {path} cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise AvmitError(f"--list {path} cannot be read (no text in UTF-8)") from None
     known = {video.new_filename: video.tfrecord_filename for video in annotations.test_set}
     for video in annotations.ratings:
         known[video.filename] = known[video.tfrecord_filename] = video.tfrecord_filename
     lines = [line.strip() for line in text.splitlines()]
     if unknown := [line for line in lines if line and line not in known]:
-        raise AvmitError(f"--list {path}: not among the rated videos: {some(unknown)}")
+        raise AvmitError(
+            f"--list {path}: not among the rated videos: {some(unknown)}: name one a line, by its "
+            "filename, tfrecord_filename or new_filename"
+        )
     keys = dict.fromkeys(known[line] for line in lines if line)
     if not keys:
         raise AvmitError(f"--list {path} names no video: one a line, such as its filename")

@@ -77,7 +77,7 @@ def trials(
     if stock.left_out:
         show(f"clips left out, which lack one of the conditions: {stock.left_out:,}")
     if stock.absent:
-        show(f"stimuli without a file in {folder} (present is false): {stock.absent:,}")
+        show(f"stimuli without a file in {folder}: {stock.absent:,}")
     if written.unlisted:
         show(f"{out / PARTICIPANTS}, which stays as it is, lacks {some(written.unlisted)}")
     show(f"{out}: {count_of(subjects * runs, 'list')}{'' if written.new else ' (unchanged)'}")

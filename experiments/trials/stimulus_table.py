@@ -1,5 +1,6 @@
 """The stimuli that trials are made of, as `avmit stimuli` has written them down."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ _NEEDED = ("stimulus_id", "filename", "label", "condition", "clip", "duration", 
 
 @dataclass(frozen=True)
 class Shown:
-    """A stimulus, by what stimuli.tsv and rows.tsv say of it; `duration` in seconds."""
+    """A stimulus, by what stimuli.tsv and rows.tsv say of it; `duration` in seconds.
+
+    `present` is whether its file is there.
+    """
 
     stimulus_id: str
     filename: str
@@ -104,9 +108,11 @@ def _shown(row: dict[str, str], keys: dict[str, str], path: Path) -> Shown:
     try:
         duration = float(row["duration"])
     except ValueError:
+        duration = math.nan
+    if not (math.isfinite(duration) and duration >= 0):
         raise AvmitError(
             f"{path}: duration of {row['stimulus_id']} is '{row['duration']}', not seconds"
-        ) from None
+        )
     return Shown(
         row["stimulus_id"],
         row["filename"],
@@ -115,6 +121,6 @@ def _shown(row: dict[str, str], keys: dict[str, str], path: Path) -> Shown:
         row["condition"],
         row["clip"],
         duration,
-        row["present"] == "true",
+        row["present"] == "true" and (path.parent / row["filename"]).is_file(),
         keys.get("tfrecord_filename", NOT_AVAILABLE),
     )

@@ -211,7 +211,10 @@ def test_clips_by_a_list(study: Study, run: Run, tmp_path: Path) -> None:
     assert all(row["stimulus_id"].removeprefix("stim-").isalnum() for row in rows)
     (tmp_path / "list.txt").write_text("frying/nobody.mp4\n")
     ran = stimuli(run, study, "--list", "list.txt")
-    assert ran.err == "avmit: --list list.txt: not among the rated videos: frying/nobody.mp4\n"
+    assert ran.err == (
+        "avmit: --list list.txt: not among the rated videos: frying/nobody.mp4: name one a line, "
+        "by its filename, tfrecord_filename or new_filename\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,6 +222,7 @@ def test_clips_by_a_list(study: Study, run: Run, tmp_path: Path) -> None:
     [
         (["--label", "flying"], "--label flying: no such label; there are barking, diving, "),
         (["--condition", "upside-down"], "--condition upside-down: there are audiovisual, audio, "),
+        (["--list", "."], "--list . cannot be read (. is no regular file)"),
         (["--list", "nowhere"], "--list nowhere cannot be read (No such file or directory)"),
         (["--package", "nowhere"], "no folder nowhere: make a package with "),
     ],

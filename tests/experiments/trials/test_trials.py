@@ -211,9 +211,15 @@ def test_stimuli_that_are_elsewhere(study: Path, run: Run) -> None:
     path = study / "stimuli" / "stimuli.tsv"
     path.write_text(path.read_text().replace("\ttrue\tfrying", "\tfalse\tfrying"))
     ran = trials(run, study)
-    assert (
-        f"stimuli without a file in {study}/stimuli (present is false): 4" in ran.out.splitlines()
+    assert f"stimuli without a file in {study}/stimuli: 4" in ran.out.splitlines()
+    moved, removed, *_ = (
+        study / "stimuli" / row["filename"] for row in table(path) if row["label"] == "mowing"
     )
+    moved.unlink()
+    moved.symlink_to("a copy of Moments in Time that was moved")
+    removed.unlink()
+    ran = trials(run, study)
+    assert f"stimuli without a file in {study}/stimuli: 6" in ran.out.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -240,11 +246,12 @@ def test_rows_and_durations_that_are_none(study: Path, run: Run) -> None:
     path.write_text("\n".join([header, first.rpartition("\t")[0], *rest]) + "\n")
     assert trials(run, study).err == f"avmit: {path}, line 2: 24 values for 25 columns\n"
     values = first.split("\t")
-    values[header.split("\t").index("duration")] = "long"
-    path.write_text("\n".join([header, "\t".join(values), *rest]) + "\n")
-    assert trials(run, study).err == (
-        f"avmit: {path}: duration of {values[0]} is 'long', not seconds\n"
-    )
+    for duration in ("long", "nan", "inf", "-1"):
+        values[header.split("\t").index("duration")] = duration
+        path.write_text("\n".join([header, "\t".join(values), *rest]) + "\n")
+        assert trials(run, study).err == (
+            f"avmit: {path}: duration of {values[0]} is '{duration}', not seconds\n"
+        )
 
 
 @pytest.mark.parametrize(
