@@ -38,6 +38,8 @@ def write_events(path: Path, events: Iterable[dict[str, object]]) -> None:
     """Write events as they come, over nothing that is there; no file before the first."""
     events = iter(events)
     first = list(islice(events, 1))
+    if not first:
+        return
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(
             file, [*COLUMNS, *ANSWERS], delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE

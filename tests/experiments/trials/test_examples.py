@@ -121,6 +121,7 @@ def test_what_was_rated_is_written_whatever_ends_the_run(tmp_path: Path) -> None
 
     with pytest.raises(OSError, match="no sound"):
         ratings.write_events(path, run(0))
+    ratings.write_events(path, [])
     assert not path.exists()  # so that the same command can be given again
     with pytest.raises(OSError, match="no sound"):
         ratings.write_events(path, run(2))
