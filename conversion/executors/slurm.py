@@ -14,6 +14,7 @@ from conversion.executors.slurm_options import SlurmOptions
 from conversion.executors.slurm_script import array_script, finish_script
 from conversion.executors.work import Work, name_of, ranges
 from conversion.whole import write_whole
+from conversion.wording import count_of
 
 _NAME = re.compile(
     r"(?P<name>avmit-(?P<label>.+)-[0-9a-f]{8})-(finish|(?P<of>\d+)x(?P<tasks>[1-9]\d*))", re.ASCII
@@ -164,12 +165,12 @@ def describe(work: Work, submission: Submission) -> list[str]:
     if submission.job:
         tasks = len(submission.tasks)
         lines.append(
-            f"{work.label}: submitted job {submission.job} with {_count(tasks, 'task')} for "
-            f"{_count(len(submission.shards), 'shard')} ({ranges(submission.shards)} of "
+            f"{work.label}: submitted job {submission.job} with {count_of(tasks, 'task')} for "
+            f"{count_of(len(submission.shards), 'shard')} ({ranges(submission.shards)} of "
             f"{work.shards})"
         )
     if waiting:
-        lines.append(f"{work.label}: {_count(waiting, 'shard')} in the queue already")
+        lines.append(f"{work.label}: {count_of(waiting, 'shard')} in the queue already")
     if not submission.shards and not waiting:
         lines.append(f"{work.label}: no shard is missing")
     if submission.finish:
@@ -178,10 +179,6 @@ def describe(work: Work, submission: Submission) -> list[str]:
         lines.append(f"  {submission.refusal}")
         lines.append(f"  so when it has ended, run `avmit {shlex.join(work.finish)}`")
     return [*lines, f"  look with `avmit jobs {work.out}`; logs are in {work.folder}"]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _dealt_to(work: Work, options: SlurmOptions, most: int) -> int:
