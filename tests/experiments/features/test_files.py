@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,23 @@ def test_floats_of_every_kind_come_back(package: Path, tmp_path: Path, ending: s
     assert np.abs(features.audio).max() > 1e37
     features.save(tmp_path / f"x{ending}")
     check(read(tmp_path / f"x{ending}"), features)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_a_long_csv_is_written_in_order(
+    tmp_path: Path, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole rows of text, made side by side, are the bytes that one writer makes."""
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    features = avmit.features(in_memory([(1 + row % 3, 2) for row in range(2_100)]))
+    features.save(tmp_path / "x.csv")
+    columns: dict[str, Any] = {"filename": features.ids}
+    columns |= {"label": features.labels, "label_name": features.label_names}
+    columns |= {f"{name}_lengths": lengths for name, lengths in features.lengths.items()}
+    for name, matrix in features.matrices.items():
+        columns |= {f"{name}_{number}": matrix[:, number] for number in range(matrix.shape[1])}
+    pyarrow.csv.write_csv(pa.table(columns), tmp_path / "whole.csv")
+    assert (tmp_path / "x.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
