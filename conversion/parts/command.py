@@ -2,14 +2,15 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -83,10 +84,9 @@ def show_jobs(
         table_console().print(_shown(names, found(), failed))
         return
     console = table_console()
-    with (
-        saying("watches no longer, and what is at work goes on"),
-        Live(console=console, auto_refresh=False) as live,
-    ):
+    # Ctrl-C may come while Live begins: nothing else is shown, so that it need not hold stderr.
+    live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    with saying("watches no longer, and what is at work goes on"), _cursor_again(console), live:
         while True:
             states = found()
             live.update(_shown(names, states, failed), refresh=True)
@@ -95,6 +95,15 @@ def show_jobs(
             time.sleep(_WATCHED_SECONDS)
     if not console.is_terminal:
         print()  # which Live leaves out in a file
+
+
+@contextmanager
+def _cursor_again(console: Console) -> Iterator[None]:
+    """Let the cursor be seen after this block, which Live hides before it can end."""
+    try:
+        yield
+    finally:
+        console.show_cursor(True)
 
 
 def _chosen(package: Path, configs: list[str] | None) -> list[str]:

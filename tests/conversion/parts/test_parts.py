@@ -425,25 +425,51 @@ def test_watching_ends_when_all_is_done(out: Path, run: Run) -> None:
     assert f"{NAME}: 48 of 48 rows; shards: 3 done" in ran.out
 
 
-def test_watching_is_stopped(out: Path) -> None:
+STOPPED_WHILE_IT_BEGINS = """
+import os, signal, sys
+
+import avmit_cli
+from rich.console import Console
+
+begin = Console.push_render_hook
+
+
+def push_render_hook(console, hook):
+    os.kill(os.getpid(), signal.SIGINT)
+    begin(console, hook)
+
+
+Console.push_render_hook = push_render_hook
+sys.argv[0] = "avmit"
+avmit_cli.main()
+"""
+"""The command, to which Ctrl-C comes when what is shown has the terminal and not begun."""
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_watching_is_stopped(out: Path, early: bool) -> None:
     unfinish(*folder_of(out))
     terminal, stdout = os.openpty()
+    command = ["-c", STOPPED_WHILE_IT_BEGINS] if early else ["-m", "avmit_cli"]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "avmit_cli", "jobs", str(out), "--watch"],
+        [sys.executable, "-P", *command, "jobs", str(out), "--watch"],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     os.close(stdout)
-    os.read(terminal, 1)  # it is shown
-    process.send_signal(signal.SIGINT)
+    shown = os.read(terminal, 1)
+    if not early:
+        process.send_signal(signal.SIGINT)
     _, err = process.communicate()
+    shown += os.read(terminal, 100_000)
     os.close(terminal)
     assert (process.returncode, err) == (
         130,
         "avmit: watches no longer, and what is at work goes on\n",
     )
+    assert shown.endswith(b"\x1b[?25h")  # the cursor is seen again
 
 
 @pytest.mark.parametrize("command", ["jobs", "finish"])
