@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from avmit import AvmitError
+from conversion.stopped import held_back
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -59,12 +60,13 @@ def run_tasks(
     )
     reported = 0
     try:
-        with warnings.catch_warnings():
+        with held_back(), warnings.catch_warnings():
             # Python warns of Arrow's threads too, which Arrow itself takes care of at a fork.
             warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
             pending = {pool.submit(_work, index): task for index, task in enumerate(tasks)}
         while pending:
-            finished, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
+            with held_back():
+                finished, _ = futures.wait(pending, _POLL_SECONDS, futures.FIRST_COMPLETED)
             now = done.value
             advance(now - reported)
             reported = now
