@@ -43,6 +43,7 @@ import faulthandler, os, signal, threading, time
 from conversion.workers import run_tasks
 
 faulthandler.dump_traceback_later(50, exit=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
 
 def work(task, advance):
