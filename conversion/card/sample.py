@@ -70,7 +70,7 @@ def _value(column: Any, feature: Any) -> str:
             return _matrix(first)
         value = first.as_py()
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    except (pa.ArrowException, ValueError, OverflowError, NotImplementedError):
+    except (pa.ArrowException, ValueError, OverflowError, NotImplementedError):  # Arrow has none
         return "…"
     shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     names = getattr(feature, "names", None)
